@@ -1,0 +1,60 @@
+"""A mutex for each name, made when first needed and forgotten when idle.
+
+A lock is idle when nobody holds it and nobody awaits it. Holders and waiters are counted before
+they start to wait, so a sweep can never take a lock from under them and hand a newcomer a second
+one of the same name.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from engine.ports import Mutex, Runtime
+
+
+class _Entry:
+    __slots__ = ("idle_since_ms", "mutex", "users")
+
+    def __init__(self, mutex: Mutex) -> None:
+        self.mutex = mutex
+        self.users = 0
+        self.idle_since_ms = 0
+
+
+class LockMap:
+    """Mutexes by name, for one service instance."""
+
+    def __init__(self, runtime: Runtime, *, idle_s: float = 60.0) -> None:
+        self._runtime = runtime
+        self._idle_ms = int(idle_s * 1000)
+        self._entries = runtime.cell("locks", dict[str, _Entry])
+
+    def __len__(self) -> int:
+        return len(self._entries.value)
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        """Hold the mutex called `name`."""
+        entries = self._entries.value
+        entry = entries.get(name)
+        if entry is None:
+            entry = entries[name] = _Entry(self._runtime.mutex(name))
+        entry.users += 1
+        try:
+            async with entry.mutex:
+                yield
+        finally:
+            entry.users -= 1
+            entry.idle_since_ms = self._runtime.now_ms()
+
+    def sweep(self) -> int:
+        """Forget the locks that have been idle for `idle_s`; how many went."""
+        before_ms = self._runtime.now_ms() - self._idle_ms
+        entries = self._entries.value
+        idle = [
+            name
+            for name, entry in entries.items()
+            if entry.users == 0 and entry.idle_since_ms <= before_ms
+        ]
+        for name in idle:
+            del entries[name]
+        return len(idle)

@@ -1,0 +1,289 @@
+"""SQLite through aiosqlite: the embedded default.
+
+Each verb is one hop to a connection's thread, since the hop and not SQLite is what costs. SQLite
+has one writer, so one connection is the fastest and the fairest unless transactions span verbs.
+A statement that has been sent is always waited out, also when its caller is cancelled: a lock
+released before an abandoned statement lands would exclude nobody.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Literal, Self, TypeVar
+
+import aiosqlite
+
+from engine.errors import LockTimeout, StoreBusy, StoreFull, StoreUnavailable
+from engine.history import LogRow, Receipt
+from engine.ports import Call, Change, Level, Row, Snapshot
+from engine.stores import sqlite_schema, sqlite_statements
+from engine.timings import CURRENT
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+# How often a waiter asks for a lease again, and when it gives up.
+POLL_MS = 2.0
+LOCK_WAIT_S_MAX = 30.0
+
+
+def wall_ms() -> int:
+    """Milliseconds since the epoch: what processes on one machine agree on."""
+    return time.time_ns() // 1_000_000
+
+
+async def wait_out(work: Awaitable[T]) -> T:
+    """The result of `work`; a cancellation is let through only after `work` has ended."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+        except BaseException:
+            break
+    if cancelled and not task.cancelled():
+        task.exception()  # marks it as seen
+        raise asyncio.CancelledError
+    return task.result()
+
+
+def typed_error(error: Exception) -> Exception:
+    """The typed error for what sqlite3 or aiosqlite raised; others come back unchanged."""
+    if isinstance(error, ValueError) and "closed" in str(error).lower():
+        return StoreUnavailable("the database connection is closed", "open the database again")
+    if not isinstance(error, sqlite3.Error):
+        return error
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreBusy(f"the database is busy ({error})", "try again")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFull(f"no room left for the database ({error})", "free some disk space")
+    return StoreUnavailable(f"the database failed ({error})", "check the file and its disk")
+
+
+class SqliteDatabase:
+    """One file and its connections; `session()` gives each caller a `Store`. Also a `Ledger`."""
+
+    def __init__(
+        self,
+        path: str,
+        connections: list[aiosqlite.Connection],
+        lease_ms: int,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.path = path
+        self.lease_ms = lease_ms
+        self.now_ms = now_ms
+        self._all = connections
+        self._free: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        for connection in connections:
+            self._free.put_nowait(connection)
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | Path,
+        *,
+        connections: int = 1,
+        synchronous: Literal["OFF", "NORMAL", "FULL"] = "NORMAL",
+        busy_timeout_s: float = 10.0,
+        lease_s: float = 5.0,
+        now_ms: Callable[[], int] = wall_ms,
+    ) -> Self:
+        """Open or create the file. StoreUnavailable if it cannot be opened or is not ours."""
+        opened: list[aiosqlite.Connection] = []
+        try:
+            for _ in range(connections):
+                connection = await aiosqlite.connect(
+                    path, isolation_level=None, timeout=busy_timeout_s
+                )
+                opened.append(connection)
+                await _hop(connection, lambda c: sqlite_schema.prepare(c, str(path), synchronous))
+        except BaseException as error:
+            for connection in opened:
+                await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreUnavailable(
+                    f"cannot open {path} as a database ({error})", "name a file that can be written"
+                ) from error
+            raise
+        return cls(str(path), opened, int(lease_s * 1000), now_ms)
+
+    async def close(self) -> None:
+        """Close every connection; statements under way are finished first."""
+        for connection in self._all:
+            await connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def session(self) -> "SqliteStore":
+        """A handle for one caller."""
+        return SqliteStore(self)
+
+    async def reset(self, openings: Mapping[str, int]) -> None:
+        """Empty the database and open these wallets (account to cents)."""
+        now_ms = self.now_ms()
+        await self.once(lambda c: sqlite_schema.reset(c, openings, now_ms))
+
+    async def balances(self) -> dict[str, Row]:
+        """Every wallet."""
+        return await self.once(sqlite_statements.balances)
+
+    async def log(
+        self, account: str | None = None, *, after_version: int = 0, limit: int | None = None
+    ) -> list[LogRow]:
+        """Rows of the operation log by account, then version."""
+        return await self.once(
+            lambda c: sqlite_statements.log_rows(c, account, after_version, limit)
+        )
+
+    async def borrow(self) -> aiosqlite.Connection:
+        """A connection for the caller alone, first come, first served."""
+        return await self._free.get()
+
+    def give_back(self, connection: aiosqlite.Connection) -> None:
+        """Let the next caller have it."""
+        self._free.put_nowait(connection)
+
+    async def once(self, work: Work[T]) -> T:
+        """Run `work` on any connection, in one hop."""
+        asked_ns = perf_counter_ns()
+        connection = await self.borrow()
+        try:
+            return await _hop(connection, work, asked_ns)
+        finally:
+            self.give_back(connection)
+
+
+async def _hop(connection: aiosqlite.Connection, work: Work[T], asked_ns: int = 0) -> T:
+    """Run `work` in the connection's thread and note in the call's Timings how long that took."""
+    started_ns = 0
+
+    def timed() -> T:
+        nonlocal started_ns
+        started_ns = perf_counter_ns()
+        return work(connection._conn)
+
+    try:
+        # aiosqlite has no public way to run several statements in one hop; this method is the one
+        # that all its public methods use.
+        return await wait_out(connection._execute(timed))  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise typed_error(error) from error
+    finally:
+        timings = CURRENT.get()
+        if timings is not None and asked_ns and started_ns:
+            timings.store_ns += perf_counter_ns() - asked_ns
+            timings.store_wait_ns += started_ns - asked_ns
+            timings.store_accesses += 1
+
+
+class SqliteStore:
+    """One caller's `Store`."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._pinned: aiosqlite.Connection | None = None
+
+    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+        own = self._pinned is None
+        return await self._run(lambda c: sqlite_statements.read(c, accounts, key, own))
+
+    async def write(
+        self,
+        call: Call,
+        changes: tuple[Change, ...],
+        *,
+        if_version: bool = False,
+        fence: Mapping[str, int] | None = None,
+    ) -> Receipt:
+        now_ms = self._database.now_ms()
+        return await self._alone(
+            lambda c: sqlite_statements.write(c, call, changes, if_version, fence or {}, now_ms)
+        )
+
+    async def take(self, key: str, owner: str) -> int:
+        def ask(connection: sqlite3.Connection) -> int | None:
+            now_ms = self._database.now_ms()
+            return sqlite_statements.take(
+                connection, key, owner, now_ms, now_ms + self._database.lease_ms
+            )
+
+        give_up = time.monotonic() + LOCK_WAIT_S_MAX
+        while (token := await self._run(ask)) is None:
+            if time.monotonic() >= give_up:
+                raise LockTimeout(f"no lease on {key!r} within {LOCK_WAIT_S_MAX:g} s", "try again")
+            await asyncio.sleep(POLL_MS / 1000)
+        return token
+
+    async def give(self, key: str, owner: str) -> None:
+        await self._run(lambda c: sqlite_statements.give(c, key, owner))
+
+    async def decide(self, key: str, value: str) -> str:
+        return await self._run(lambda c: sqlite_statements.decide(c, key, value))
+
+    async def begin(self, level: Level) -> None:
+        assert self._pinned is None, "a transaction is open already"
+        # Pinned before it begins: a begin that was cancelled may have happened.
+        self._pinned = await self._database.borrow()
+        await self._run(lambda c: c.execute(f"BEGIN {level}"))
+
+    async def commit(self) -> None:
+        await self._run(lambda c: c.execute("COMMIT"))
+        self._unpin()
+
+    async def rollback(self) -> None:
+        if self._pinned is None:
+            return
+        try:
+            with suppress(StoreUnavailable, StoreBusy, StoreFull):
+                await self._run(lambda c: c.execute("ROLLBACK") if c.in_transaction else None)
+        finally:
+            self._unpin()
+
+    def _unpin(self) -> None:
+        if self._pinned is not None:
+            self._database.give_back(self._pinned)
+            self._pinned = None
+
+    async def _run(self, work: Work[T]) -> T:
+        if self._pinned is None:
+            return await self._database.once(work)
+        return await _hop(self._pinned, work, perf_counter_ns())
+
+    async def _alone(self, work: Work[T]) -> T:
+        """`work` as a transaction of its own, unless one is open."""
+        if self._pinned is not None:
+            return await self._run(work)
+        begun_ns = waited_ns = 0
+
+        def transaction(connection: sqlite3.Connection) -> T:
+            nonlocal begun_ns, waited_ns
+            begun_ns = perf_counter_ns()
+            connection.execute("BEGIN IMMEDIATE")
+            waited_ns = perf_counter_ns() - begun_ns  # another process's write lock
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        try:
+            return await self._run(transaction)
+        finally:
+            timings = CURRENT.get()
+            if timings is not None:
+                timings.store_wait_ns += waited_ns

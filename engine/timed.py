@@ -1,0 +1,157 @@
+"""Wrappers that note where the time of a call goes; what they wrap knows nothing of clocks.
+
+`Watched` brackets a lock strategy, opens the call's `Timings` and tells the monitor how it ended;
+`TimedRuntime` and `TimedStore` note mutex and lease waits into the Timings of the current call.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from time import perf_counter_ns
+from typing import Any
+
+from engine.errors import SystemFault, WalletraceError
+from engine.history import Outcome, Receipt
+from engine.ports import (
+    Call,
+    Change,
+    Level,
+    LockStrategy,
+    Monitor,
+    Mutex,
+    Runtime,
+    Snapshot,
+    Store,
+    Sweepable,
+)
+from engine.timings import CURRENT, Timings
+
+
+def _granted(asked_ns: int) -> None:
+    timings = CURRENT.get()
+    if timings is not None:
+        timings.acquired_ns = perf_counter_ns()
+        timings.requested_ns = timings.requested_ns or asked_ns
+        timings.lock_wait_ns += timings.acquired_ns - asked_ns
+        timings.locks += 1
+
+
+def _released() -> None:
+    timings = CURRENT.get()
+    if timings is not None:
+        timings.released_ns = perf_counter_ns()
+
+
+class _TimedMutex:
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Mutex) -> None:
+        self._inner = inner
+
+    async def __aenter__(self) -> None:
+        asked_ns = perf_counter_ns()
+        await self._inner.__aenter__()
+        _granted(asked_ns)
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._inner.__aexit__(*exc)
+        _released()
+
+
+class TimedRuntime:
+    """A Runtime whose mutexes note their waits and whose back-offs count as retries."""
+
+    def __init__(self, inner: Runtime) -> None:
+        self._inner = inner
+
+    def mutex(self, name: str) -> Mutex:
+        return _TimedMutex(self._inner.mutex(name))
+
+    async def backoff(self, attempt: int) -> None:
+        timings = CURRENT.get()
+        if timings is not None:
+            timings.retries += 1
+        await self._inner.backoff(attempt)
+
+    def __getattr__(self, name: str) -> Any:  # cell, now_ms, new_id, spawn are the inner's own
+        return getattr(self._inner, name)
+
+
+class TimedStore:
+    """A Store whose leases note their waits, and whose writes the time of their commit."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+
+    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+        return await self._inner.read(accounts, key)
+
+    async def write(
+        self,
+        call: Call,
+        changes: tuple[Change, ...],
+        *,
+        if_version: bool = False,
+        fence: Mapping[str, int] | None = None,
+    ) -> Receipt:
+        receipt = await self._inner.write(call, changes, if_version=if_version, fence=fence)
+        self._committed()
+        return receipt
+
+    async def take(self, key: str, owner: str) -> int:
+        asked_ns = perf_counter_ns()
+        token = await self._inner.take(key, owner)
+        _granted(asked_ns)
+        return token
+
+    async def give(self, key: str, owner: str) -> None:
+        await self._inner.give(key, owner)
+        _released()
+
+    async def decide(self, key: str, value: str) -> str:
+        return await self._inner.decide(key, value)
+
+    async def begin(self, level: Level) -> None:
+        await self._inner.begin(level)
+
+    async def commit(self) -> None:
+        await self._inner.commit()
+        self._committed()
+
+    async def rollback(self) -> None:
+        await self._inner.rollback()
+
+    def _committed(self) -> None:
+        timings = CURRENT.get()
+        if timings is not None:
+            timings.committed_ns = perf_counter_ns()
+
+
+class Watched:
+    """A lock strategy whose every call is timed and reported to `monitor`."""
+
+    def __init__(self, inner: LockStrategy, monitor: Monitor) -> None:
+        self._inner = inner
+        self._monitor = monitor
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        timings = Timings(started_ns=perf_counter_ns())
+        token = CURRENT.set(timings)
+        outcome, code, receipt = Outcome.UNKNOWN, "fault", None
+        try:
+            receipt = await self._inner.run(call, TimedStore(store))
+            outcome, code = Outcome.OK, ""
+            return receipt
+        except WalletraceError as error:
+            unknown = isinstance(error, SystemFault) and error.may_have_happened
+            outcome, code = (Outcome.UNKNOWN if unknown else Outcome.REFUSED), error.code
+            raise
+        except asyncio.CancelledError:
+            code = "cancelled"
+            raise
+        finally:
+            CURRENT.reset(token)
+            timings.finished_ns = perf_counter_ns()
+            self._monitor.finished(call, outcome, code, receipt, timings)
+
+    def sweep(self) -> int:
+        return self._inner.sweep() if isinstance(self._inner, Sweepable) else 0

@@ -1,0 +1,35 @@
+"""Where the time of one call went, measured where it happens and carried beside the call.
+
+Wrappers note into the call's own `Timings`, found through a context variable, so that neither lock
+strategies nor the wallet know about clocks. All times are `time.perf_counter_ns()` readings.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Timings:
+    """One call's clock readings and sums, in nanoseconds; zero means it did not happen.
+
+    `requested_ns` the first lock was asked for, `acquired_ns` the last was granted,
+    `committed_ns` the write was committed, `released_ns` the last lock was given back.
+    `lock_wait_ns` is the strategy's own waiting; `store_wait_ns` the database's (queue for a
+    connection, and its busy lock); `store_ns` all time in the store, waiting included.
+    """
+
+    started_ns: int = 0
+    requested_ns: int = 0
+    acquired_ns: int = 0
+    committed_ns: int = 0
+    released_ns: int = 0
+    finished_ns: int = 0
+    lock_wait_ns: int = 0
+    store_wait_ns: int = 0
+    store_ns: int = 0
+    store_accesses: int = 0
+    locks: int = 0
+    retries: int = 0
+
+
+CURRENT: ContextVar[Timings | None] = ContextVar("walletrace_timings", default=None)
