@@ -117,7 +117,8 @@ class CachedReads:
         try:
             rows = (await self._sessions().read(accounts)).rows
         except SystemFault as error:
-            return self._failed(error)
+            self._failed(error)
+            return
         for account, row in rows.items():
             await self._put(account, row)
 

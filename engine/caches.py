@@ -1,4 +1,4 @@
-"""The embedded cache: in this process's memory, bounded in size and age, the newest version wins."""
+"""The embedded cache: in this process's memory, bounded in size and age, newest wins."""
 
 import time
 from collections.abc import Callable

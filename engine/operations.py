@@ -1,4 +1,4 @@
-"""Operations and questions are values with a pure meaning; who locks and commits is decided elsewhere.
+"""Operations and questions: values with a pure meaning. Who locks and commits is decided elsewhere.
 
 >>> Withdraw("u", 500).apply({"u": 1000})
 {'u': 500}
@@ -226,7 +226,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class CheckSufficient:
-    """The question: does `account` hold at least `amount` cents? Advice only: it may change at once."""
+    """The question: does `account` hold at least `amount` cents? Advice only."""
 
     account: str
     amount: int
@@ -245,7 +245,7 @@ def accounts_of(operation: Operation) -> tuple[str, ...]:
 
 
 def description_for(operation: Operation, account: str) -> str:
-    """What the operation log says beside `account`: for a batch, the texts of the legs that touch it."""
+    """What the operation log says beside `account`; for a batch, the texts of its legs."""
     if not isinstance(operation, Batch):
         return operation.description
     texts = [leg.description for leg in operation.legs if account in leg.written]

@@ -1,1 +1,1 @@
-"""Lock strategies, one file each. All of them read afresh under their lock, then write absolutes."""
+"""Lock strategies, one file each. All read afresh under their lock, then write."""

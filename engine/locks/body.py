@@ -8,7 +8,7 @@ from engine.ports import Call, Change, Row, Store
 
 
 def changes(call: Call, rows: Mapping[str, Row]) -> tuple[Change, ...]:
-    """The new absolute balances, computed from `rows`; raises what the operation's `apply` raises."""
+    """The new absolute balances, computed from `rows`; raises what `apply` raises."""
     after = call.operation.apply({account: row.balance for account, row in rows.items()})
     absent = Row(0, 0)
     return tuple(

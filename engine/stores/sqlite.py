@@ -81,9 +81,9 @@ class SqliteDatabase:
         self.lease_ms = lease_ms
         self.now_ms = now_ms
         self._all = connections
-        self._free: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
-        for connection in connections:
-            self._free.put_nowait(connection)
+        self._free = list(connections)
+        # A fair queue: with asyncio.Queue the last user could barge in again before the next one.
+        self._turns = asyncio.Semaphore(len(connections))
 
     @classmethod
     async def open(
@@ -149,11 +149,13 @@ class SqliteDatabase:
 
     async def borrow(self) -> aiosqlite.Connection:
         """A connection for the caller alone, first come, first served."""
-        return await self._free.get()
+        await self._turns.acquire()
+        return self._free.pop()
 
     def give_back(self, connection: aiosqlite.Connection) -> None:
         """Let the next caller have it."""
-        self._free.put_nowait(connection)
+        self._free.append(connection)
+        self._turns.release()
 
     async def once(self, work: Work[T]) -> T:
         """Run `work` on any connection, in one hop."""
