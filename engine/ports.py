@@ -190,8 +190,8 @@ class LockStrategy(Protocol):
 class Sweepable(Protocol):
     """A lock strategy that keeps locks in memory and can forget idle ones."""
 
-    def sweep(self) -> int:
-        """Forget locks that nobody has held or awaited for the idle time; how many went."""
+    def sweep(self, idle_s: float) -> int:
+        """Forget locks that nobody has held or awaited for `idle_s`; how many went."""
         ...
 
 

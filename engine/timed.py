@@ -153,5 +153,5 @@ class Watched:
             timings.finished_ns = perf_counter_ns()
             self._monitor.finished(call, outcome, code, receipt, timings)
 
-    def sweep(self) -> int:
-        return self._inner.sweep() if isinstance(self._inner, Sweepable) else 0
+    def sweep(self, idle_s: float) -> int:
+        return self._inner.sweep(idle_s) if isinstance(self._inner, Sweepable) else 0

@@ -116,6 +116,6 @@ class WalletService:
         row = await self._reads.row(question.account)
         return question.answer({} if row is None else {question.account: row.balance})
 
-    def sweep(self) -> int:
-        """Let the lock strategy forget idle locks; how many went."""
-        return self._lock.sweep() if isinstance(self._lock, Sweepable) else 0
+    def sweep(self, idle_s: float) -> int:
+        """Let the lock strategy forget locks idle for `idle_s`; how many went."""
+        return self._lock.sweep(idle_s) if isinstance(self._lock, Sweepable) else 0

@@ -23,9 +23,8 @@ class _Entry:
 class LockMap:
     """Mutexes by name, for one service instance."""
 
-    def __init__(self, runtime: Runtime, *, idle_s: float = 60.0) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._idle_ms = int(idle_s * 1000)
         self._entries = runtime.cell("locks", dict[str, _Entry])
 
     def __len__(self) -> int:
@@ -46,9 +45,9 @@ class LockMap:
             entry.users -= 1
             entry.idle_since_ms = self._runtime.now_ms()
 
-    def sweep(self) -> int:
+    def sweep(self, idle_s: float) -> int:
         """Forget the locks that have been idle for `idle_s`; how many went."""
-        before_ms = self._runtime.now_ms() - self._idle_ms
+        before_ms = self._runtime.now_ms() - int(idle_s * 1000)
         entries = self._entries.value
         idle = [
             name

@@ -11,8 +11,8 @@ from engine.ports import Call, Runtime, Store
 class PerUserLock:
     """Locks the accounts of a call in sorted order, each once, and idle locks are swept."""
 
-    def __init__(self, runtime: Runtime, *, idle_s: float = 60.0) -> None:
-        self.locks = LockMap(runtime, idle_s=idle_s)
+    def __init__(self, runtime: Runtime) -> None:
+        self.locks = LockMap(runtime)
 
     def in_order(self, call: Call) -> tuple[str, ...]:
         # One order for everybody: two opposite transfers can then never wait for each other.
@@ -24,9 +24,9 @@ class PerUserLock:
                 await held.enter_async_context(self.locks.hold(account))
             return await read_apply_write(call, store)
 
-    def sweep(self) -> int:
+    def sweep(self, idle_s: float) -> int:
         """Forget idle locks; how many went."""
-        return self.locks.sweep()
+        return self.locks.sweep(idle_s)
 
 
 class PerUserUnsortedLock(PerUserLock):

@@ -1,0 +1,1 @@
+"""Every interleaving of a scenario: in the model, and gated step by step on a real database."""

@@ -1,0 +1,193 @@
+"""Clients and the house they knock at: who answers which request under which topology."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from engine.cached_reads import BalanceReads, CachedReads, DirectReads
+from engine.caches import MemoryCache
+from engine.catalog import MakeLock
+from engine.errors import BusinessError, SystemFault
+from engine.explore.scenario import Scenario
+from engine.explore.stage import Lane, Stage
+from engine.explore.steps import Step, SteppedCache, SteppedRuntime
+from engine.history import CallRecord, Outcome, Receipt
+from engine.money import parse_cents
+from engine.operations import (
+    Add,
+    Balance,
+    Batch,
+    CheckSufficient,
+    Leg,
+    Operation,
+    Question,
+    Transfer,
+    Withdraw,
+)
+from engine.orders import OrderService
+from engine.ports import Store
+from engine.wallet import WalletService
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an exploration puts together; tests swap single parts for wrong ones."""
+
+    make_lock: MakeLock
+    make_reads: Callable[..., BalanceReads] = CachedReads
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One service instance."""
+
+    number: int
+    wallet: WalletService
+    orders: OrderService
+
+
+class House:
+    """The service instances of one run."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        scenario: Scenario,
+        topology: str,
+        parts: Parts,
+        sessions: Callable[[], Store],
+    ) -> None:
+        self._stage = stage
+        self._scenario = scenario
+        self._topology = topology
+        self._parts = parts
+        self._sessions = sessions
+        self._instances: dict[int, Instance] = {}
+        self._requests = 0
+
+    def answering(self, client: int, request: int) -> Instance:
+        """The instance that answers the client's request number `request` (from 0)."""
+        doors = {"one-service": 0, "two-processes": (client + request) % 2}
+        number = doors.get(self._topology, self._requests)
+        self._requests += 1
+        if number not in self._instances:
+            self._instances[number] = self._build(number)
+        return self._instances[number]
+
+    def crashed(self, number: int) -> None:
+        """The instance is gone; the next request there finds a new one."""
+        self._instances.pop(number, None)
+
+    def _build(self, number: int) -> Instance:
+        runtime = SteppedRuntime(self._stage, number)
+        reads: BalanceReads = DirectReads(self._sessions)
+        if self._scenario.cached:
+            cache = SteppedCache(self._stage.perform, MemoryCache(clock_s=lambda: 0.0))
+            reads = self._parts.make_reads(cache, self._sessions, runtime)
+        lock = self._parts.make_lock(runtime)
+        wallet = WalletService(lock, self._sessions, runtime, reads=reads)
+        orders = OrderService(wallet, self._sessions, self._scenario.fulfil)
+        return Instance(number, wallet, orders)
+
+
+class Client:
+    """What a scenario's program holds: the wallet as a remote client sees it.
+
+    Amounts are decimal texts. Every request is recorded as an interval; a refusal is raised, and
+    a program that does not catch it ends there.
+    """
+
+    def __init__(self, stage: Stage, house: House, lane: Lane, number: int) -> None:
+        self._stage = stage
+        self._house = house
+        self._lane = lane
+        self._number = number
+        self._requests = 0
+
+    async def withdraw(self, account: str, amount: str, *, key: str | None = None) -> Receipt:
+        return await self.execute(Withdraw(account, parse_cents(amount)), key=key)
+
+    async def add(self, account: str, amount: str, *, key: str | None = None) -> Receipt:
+        return await self.execute(Add(account, parse_cents(amount)), key=key)
+
+    async def transfer(
+        self, source: str, target: str, amount: str, *, key: str | None = None
+    ) -> Receipt:
+        return await self.execute(Transfer(source, target, parse_cents(amount)), key=key)
+
+    async def batch(self, *legs: Leg, key: str | None = None) -> Receipt:
+        return await self.execute(Batch(legs), key=key)
+
+    async def execute(self, operation: Operation, *, key: str | None = None) -> Receipt:
+        """Any operation."""
+        return await self._request(
+            operation, lambda at: at.wallet.execute(operation, key=key), key=key
+        )
+
+    async def balance(self, account: str) -> int:
+        return int(await self._ask(Balance(account)))
+
+    async def check_sufficient(self, account: str, amount: str) -> bool:
+        return bool(await self._ask(CheckSufficient(account, parse_cents(amount))))
+
+    async def create_order(self, order_id: str, account: str, amount: str) -> None:
+        """Its wallet operations are judged by the balances in the end, not one by one."""
+        cents = parse_cents(amount)
+        await self._request(None, lambda at: at.orders.create_order(order_id, account, cents))
+
+    async def sweep(self) -> None:
+        """The service's housekeeping: forget every idle lock, however short it has been idle."""
+        await self._stage.perform(Step("sweep"))
+        self._house.answering(self._number, self._requests).wallet.sweep(0)
+        self._requests += 1
+
+    async def _ask(self, question: Question) -> int | bool:
+        return await self._request(question, lambda at: at.wallet.ask(question))
+
+    async def _request(
+        self,
+        request: Operation | Question | None,
+        call: Callable[[Instance], Awaitable[T]],
+        *,
+        key: str | None = None,
+    ) -> T:
+        await self._stage.perform(Step("invoke", (request,)))
+        instance = self._house.answering(self._number, self._requests)
+        self._requests += 1
+        self._lane.instance = instance.number
+        invoked = self._stage.moves
+        try:
+            answer = await call(instance)
+        except BusinessError as error:
+            self._record(request, invoked, Outcome.REFUSED, error.code, key=key)
+            raise
+        except SystemFault as error:
+            outcome = Outcome.UNKNOWN if error.may_have_happened else Outcome.REFUSED
+            self._record(request, invoked, outcome, error.code, key=key)
+            raise
+        except BaseException as error:
+            self._record(request, invoked, Outcome.UNKNOWN, type(error).__name__, key=key)
+            raise
+        else:
+            self._record(request, invoked, Outcome.OK, answer=answer, key=key)
+            return answer
+        finally:
+            self._lane.instance = None
+
+    def _record(
+        self,
+        request: Operation | Question | None,
+        invoked: int,
+        outcome: Outcome,
+        code: str = "",
+        *,
+        answer: Any = None,
+        key: str | None = None,
+    ) -> None:
+        if request is not None:
+            completed = None if outcome is Outcome.UNKNOWN else self._stage.moves
+            self._stage.history.append(
+                CallRecord(self._lane.name, request, invoked, completed, outcome, code, answer, key)
+            )

@@ -1,0 +1,177 @@
+"""One run under one schedule: whose step is next, and with which fault, is decided here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from engine.errors import UsageError
+from engine.explore.scenario import Faults
+from engine.explore.stage import Lane
+from engine.explore.steps import LOSES_ANSWER, NOT_CANCELLED, Step
+from engine.explore.world import Ending, How, World
+from engine.history import CallRecord
+
+STEPS_MAX = 1000
+
+
+class Move(NamedTuple):
+    """One entry of a schedule. Its text names the lane, and the fault if there is one: "A!lose"."""
+
+    lane: str
+    how: How = How.GO
+
+    def __str__(self) -> str:
+        return self.lane if self.how is How.GO else f"{self.lane}!{self.how}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Move":
+        """Read what `str` wrote. UsageError."""
+        lane, _, how = text.partition("!")
+        try:
+            return cls(lane, How(how or "go"))
+        except ValueError:
+            raise UsageError(
+                f"no move {text!r}", "a move is a client, or client!cancel, !lose, !crash"
+            ) from None
+
+
+class Taken(NamedTuple):
+    """A move that was made: its step, its result, the mutexes it freed, the choice it was."""
+
+    move: Move
+    step: Step
+    result: Any
+    freed: tuple[object, ...]
+    chosen: int
+    options: int
+    preempts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One complete run."""
+
+    taken: tuple[Taken, ...]
+    deadlocked: tuple[str, ...]
+    awaited: tuple[str, ...]
+    overlong: bool
+    ending: Ending
+    history: tuple[CallRecord, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def schedule(self) -> tuple[str, ...]:
+        return tuple(str(taken.move) for taken in self.taken)
+
+    @property
+    def preemptions(self) -> int:
+        return sum(taken.preempts for taken in self.taken)
+
+
+Choose = Callable[[Sequence[Move]], int]
+Observe = Callable[[World, Lane, Move, Step, Any], Any]
+
+
+async def run_schedule(
+    world: World, faults: Faults, choose: Choose, observe: Observe | None = None
+) -> Run:
+    """Let `choose` pick a move until every lane has ended, or nobody can go on (a deadlock)."""
+    stage, taken = world.stage, list[Taken]()
+    cancels, crashes = faults.cancel, faults.crash
+    deadlocked: tuple[str, ...] = ()
+    previous: Lane | None = None
+    while waiting := stage.waiting():
+        able = [lane for lane in waiting if world.ready(lane)]
+        if not able or len(taken) == STEPS_MAX:
+            deadlocked = () if able else tuple(lane.name for lane in waiting)
+            break
+        options = [Move(lane.name) for lane in able]
+        options += _faults(waiting, able, cancels, crashes)
+        chosen = choose(options)
+        move = options[chosen]
+        lane = next(lane for lane in waiting if lane.name == move.lane)
+        step = lane.pending
+        assert step is not None
+        preempts = previous is not lane and _is_cut_off(previous, able)
+        stage.moves += 1
+        stage.released.clear()
+        result = None
+        if move.how is How.CRASH:
+            crashes -= 1
+            assert lane.instance is not None
+            await world.crash(lane.instance)
+        else:
+            if move.how is not How.GO:
+                cancels -= 1
+                lane.shielded = True
+            result = await world.advance(lane, move.how)
+        freed = tuple(stage.released)
+        taken.append(Taken(move, step, result, freed, chosen, len(options), preempts))
+        if observe is not None:
+            await observe(world, lane, move, step, result)
+        previous = lane
+    awaited = tuple(_awaited(lane) for lane in stage.waiting()) if deadlocked else ()
+    overlong = bool(stage.waiting()) and not deadlocked
+    history = tuple(stage.history)
+    failures = tuple(f"{lane.name}: {lane.fault}" for lane in stage.lanes if lane.fault)
+    ending = await world.ending()
+    await world.dispose()
+    return Run(tuple(taken), deadlocked, awaited, overlong, ending, history, failures)
+
+
+def _awaited(lane: Lane) -> str:
+    assert lane.pending is not None
+    target = lane.pending.args[0] if lane.pending.args else lane.pending.kind
+    return str(getattr(target, "name", target))
+
+
+def _is_cut_off(previous: Lane | None, able: list[Lane]) -> bool:
+    """The lane that moved last could go on inside its request; moving another one preempts it."""
+    return (
+        previous in able
+        and previous is not None
+        and previous.pending is not None
+        and previous.pending.kind != "invoke"
+    )
+
+
+def _faults(waiting: list[Lane], able: list[Lane], cancels: int, crashes: int) -> list[Move]:
+    moves = []
+    for lane in waiting if cancels else ():
+        step = lane.pending
+        assert step is not None
+        if lane.background or lane.shielded or step.kind in NOT_CANCELLED:
+            continue
+        moves.append(Move(lane.name, How.CANCEL))
+        if step.kind in LOSES_ANSWER and lane in able:
+            moves.append(Move(lane.name, How.LOSE))
+    struck: set[int] = set()
+    for lane in waiting if crashes else ():
+        if lane.instance is not None and lane.instance not in struck:
+            struck.add(lane.instance)
+            moves.append(Move(lane.name, How.CRASH))
+    return moves
+
+
+def follow(schedule: Sequence[str]) -> Choose:
+    """A chooser that repeats a schedule; UsageError where the code no longer offers its move."""
+    moves = [Move.parse(text) for text in schedule]
+    position = 0
+
+    def choose(options: Sequence[Move]) -> int:
+        nonlocal position
+        if position == len(moves):
+            raise UsageError(
+                f"the schedule ends after {position} steps, the run does not",
+                "it was recorded with other code: explore again",
+            )
+        move = moves[position]
+        position += 1
+        if move not in options:
+            raise UsageError(
+                f"step {position} of the schedule, {move}, cannot be taken here",
+                "it was recorded with other code: explore again",
+            )
+        return options.index(move)
+
+    return choose

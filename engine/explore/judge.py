@@ -1,0 +1,102 @@
+"""Money judges a run: what broke, from balances, operation log and answers alone."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from engine.checks.linearizable import explained
+from engine.explore.controller import Run
+from engine.explore.scenario import Scenario
+from engine.history import CallRecord, LogRow, Outcome
+from engine.money import show_cents
+from engine.operations import Balance, CheckSufficient
+from engine.verdicts import Break, Finding
+
+
+def judge(scenario: Scenario, run: Run, *, faulted: bool) -> tuple[Finding, ...]:
+    """What is wrong with `run`; nothing if it is empty. `faulted`: somebody asked for faults."""
+    if run.deadlocked:
+        return (Finding(Break.LIVENESS, _deadlock(run)),)
+    findings = [Finding(Break.LIVENESS, f"a client failed: {fault}") for fault in run.faults]
+    findings += [
+        Finding(Break.LIVENESS, f"{what} was never given back") for what in run.ending.leaked
+    ]
+    return (*_money(scenario, run, faulted), *findings)
+
+
+def _money(scenario: Scenario, run: Run, faulted: bool) -> tuple[Finding, ...]:
+    gaps = tuple(_gaps(run.ending.log))
+    if gaps:
+        return gaps
+    final = {account: row.balance for account, row in run.ending.rows.items()}
+    answered = all(call.outcome is not Outcome.UNKNOWN for call in run.history)
+    correct = scenario.correct
+    if correct is not None and (scenario.always or (answered and not faulted)):
+        held = {account: final.get(account, 0) for account in correct}
+        if held != dict(correct):
+            return (_wrong_balances(correct, held),)
+    if scenario.always or explained(scenario.openings, run.history, final):
+        return ()
+    changes = [c for c in run.history if not isinstance(c.request, Balance | CheckSufficient)]
+    if explained(scenario.openings, changes, final):
+        return (Finding(Break.READS, _stale(run.history)),)
+    if explained(scenario.openings, changes, final, real_time=False):
+        return (Finding(Break.ORDER, "no order of the calls fits real time"),)
+    return (Finding(Break.MONEY, "no order of the calls explains the answers and balances"),)
+
+
+def _gaps(log: Sequence[LogRow]) -> list[Finding]:
+    """One finding for each row whose `before` is not what the row before it left."""
+    return [
+        Finding(Break.MONEY, _lost_update(earlier, later), later.before - earlier.after)
+        for earlier, later in pairwise(sorted(log, key=lambda row: (row.account, row.version)))
+        if earlier.account == later.account and earlier.after != later.before
+    ]
+
+
+def _lost_update(earlier: LogRow, later: LogRow) -> str:
+    wrong = later.before - earlier.after
+    return (
+        f"{name(later)} had read {later.account} at {show_cents(later.before)} before"
+        f" {name(earlier)} made it {show_cents(earlier.after)}, and wrote"
+        f" {show_cents(later.after)} over it: {name(earlier)} is lost,"
+        f" {show_cents(abs(wrong))} too {'much' if wrong > 0 else 'little'}"
+    )
+
+
+def name(row: LogRow) -> str:
+    """ "A's withdrawal of 500.00", for people."""
+    client = row.operation_id.partition(".")[0]
+    verb = {"withdraw": "withdrawal", "add": "deposit"}.get(row.kind, row.kind)
+    return f"{client}'s {verb} of {show_cents(abs(row.amount))}"
+
+
+def _wrong_balances(correct: Mapping[str, int], held: Mapping[str, int]) -> Finding:
+    shown = ", ".join(
+        f"{account} should hold {show_cents(cents)}, holds {show_cents(held[account])}"
+        for account, cents in correct.items()
+        if held[account] != cents
+    )
+    return Finding(Break.MONEY, shown, sum(held.values()) - sum(correct.values()))
+
+
+def _stale(history: Sequence[CallRecord]) -> str:
+    asked = [call for call in history if isinstance(call.request, Balance | CheckSufficient)]
+    last = asked[-1]
+    assert isinstance(last.request, Balance | CheckSufficient)
+    shown = show_cents(last.answer) if type(last.answer) is int else last.answer
+    return (
+        f"a stale answer: {last.client} was told {last.request.account} {shown}"
+        " after the balance had changed"
+    )
+
+
+def _deadlock(run: Run) -> str:
+    holders: dict[str, str] = {}
+    for taken in run.taken:
+        if taken.step.kind in ("acquire", "take"):
+            wanted = taken.step.args[0]
+            holders[getattr(wanted, "name", wanted)] = taken.move.lane
+    return "deadlock: " + "; ".join(
+        f"{lane} waits for {wanted}, held by {holders.get(wanted, 'nobody')}"
+        for lane, wanted in zip(run.deadlocked, run.awaited, strict=True)
+    )

@@ -1,0 +1,210 @@
+"""Depth-first search through every schedule of a setting, and the cell of the matrix it fills."""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.explore.controller import Move, Run, follow, run_schedule
+from engine.explore.judge import judge
+from engine.explore.scenario import Faults
+from engine.explore.witness import Observer, canonical
+from engine.explore.world import Setting, World
+from engine.money import show_cents
+from engine.results import Witness
+from engine.verdicts import Break, Finding, Verdict
+
+OpenWorld = Callable[[], Awaitable[World]]
+OnProgress = Callable[[int], None]
+
+_WORST_FIRST = list(Break)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Where a search stops unfinished; the verdict is then `bounded`, or `broken` if it is."""
+
+    interleavings_max: int = 500_000
+    seconds_max: float = 600.0
+
+
+@dataclass(slots=True)
+class _Tally:
+    interleavings: int = 0
+    losing: int = 0
+    overlong: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    kinds: set[Break] = field(default_factory=set)
+    best: tuple[tuple[int, int], list[tuple[Run, tuple[Finding, ...]]]] | None = None
+    judged: dict[object, tuple[Finding, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """What a search found."""
+
+    verdict: Verdict
+    kinds: tuple[Break, ...]
+    interleavings: int
+    losing: int
+    outcomes: Mapping[str, int]
+    witness: Witness | None
+    seconds: float
+    note: str
+
+
+async def explore(
+    setting: Setting,
+    open_world: OpenWorld,
+    *,
+    faults: Faults,
+    budget: Budget,
+    on_progress: OnProgress | None = None,
+) -> Explored:
+    """Run every schedule of `setting`, judge each, and keep the shortest losing one."""
+    started = time.monotonic()
+    tally, prefix, complete = _Tally(), list[int](), False
+    while not complete:
+        if tally.interleavings >= budget.interleavings_max:
+            break
+        if time.monotonic() - started > budget.seconds_max:
+            break
+        run = await run_schedule(await open_world(), faults, _after(prefix))
+        _count(tally, setting, run, faulted=faults != setting.scenario.faults)
+        if on_progress is not None:
+            on_progress(tally.interleavings)
+        prefix, complete = _next(run)
+    witness = None
+    if tally.best is not None:
+        witness = await _witness(setting, open_world, faults, tally.best[1])
+    return Explored(
+        _verdict(tally, complete),
+        tuple(kind for kind in _WORST_FIRST if kind in tally.kinds),
+        tally.interleavings,
+        tally.losing,
+        dict(tally.outcomes.most_common()),
+        witness,
+        time.monotonic() - started,
+        _note(tally, complete),
+    )
+
+
+def _after(prefix: Sequence[int]) -> Callable[[Sequence[Move]], int]:
+    """Choose as in `prefix`, then always the first option."""
+    choices = iter(prefix)
+    return lambda options: next(choices, 0)
+
+
+def _next(run: Run) -> tuple[list[int], bool]:
+    """The prefix that leads to the next schedule in depth-first order; True if there is none."""
+    position = len(run.taken) - 1
+    while position >= 0 and run.taken[position].chosen == run.taken[position].options - 1:
+        position -= 1
+    if position < 0:
+        return [], True
+    prefix = [taken.chosen for taken in run.taken[: position + 1]]
+    prefix[-1] += 1
+    return prefix, False
+
+
+def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
+    tally.interleavings += 1
+    if run.overlong:
+        tally.overlong += 1
+        tally.outcomes["cut off"] += 1
+        return
+    # Many schedules end alike: each ending is judged once.
+    ending = (run.ending.log, run.deadlocked, run.awaited, run.ending.leaked, _ranks(run))
+    findings = tally.judged.get(ending)
+    if findings is None:
+        findings = tally.judged[ending] = judge(setting.scenario, run, faulted=faulted)
+    tally.outcomes[outcome_label(run, findings)] += 1
+    if not findings:
+        return
+    tally.losing += 1
+    tally.kinds |= {finding.kind for finding in findings}
+    worst = min(_WORST_FIRST.index(finding.kind) for finding in findings)
+    faults_used = sum("!" in move for move in run.schedule)
+    rank = (worst, faults_used * 100 + run.preemptions)
+    if tally.best is None or rank < tally.best[0]:
+        tally.best = (rank, [])
+    if rank == tally.best[0] and len(tally.best[1]) < CANDIDATES_MAX:
+        tally.best[1].append((run, findings))
+
+
+CANDIDATES_MAX = 200
+
+
+def _ranks(run: Run) -> tuple[object, ...]:
+    """The history with its times replaced by their order, so that equal ones compare equal."""
+    times = sorted({c.invoked_ns for c in run.history} | {c.completed_ns or 0 for c in run.history})
+    rank = {moment: number for number, moment in enumerate(times)}
+    return tuple(
+        (c.client, c.request, c.outcome, c.code, c.answer, c.key)
+        + (rank[c.invoked_ns], rank[c.completed_ns or 0], c.completed_ns is None)
+        for c in run.history
+    )
+
+
+def outcome_label(run: Run, findings: Sequence[Finding]) -> str:
+    """How a run ended, in words."""
+    if run.deadlocked:
+        return "deadlock"
+    held = ", ".join(
+        f"{account}={show_cents(row.balance)}" for account, row in sorted(run.ending.rows.items())
+    )
+    kinds = [kind for kind in _WORST_FIRST if any(f.kind is kind for f in findings)]
+    return f"{held}: {', '.join(kinds)}" if kinds else held
+
+
+async def _witness(
+    setting: Setting,
+    open_world: OpenWorld,
+    faults: Faults,
+    candidates: Sequence[tuple[Run, tuple[Finding, ...]]],
+) -> Witness:
+    """The candidate that reads best, replayed; a replay that disagrees is never shown."""
+    lanes = [program.name for program in setting.scenario.programs]
+    order = {lane: number for number, lane in enumerate(lanes)}
+
+    def reading_order(schedule: tuple[str, ...]) -> list[int]:
+        return [order.get(Move.parse(move).lane, len(order)) for move in schedule]
+
+    told = min((canonical(run.taken, lanes) for run, _ in candidates), key=reading_order)
+    for schedule in (told, candidates[0][0].schedule):
+        witness = await replay(setting, open_world, schedule, faults)
+        if witness.findings:
+            return witness
+    raise AssertionError(f"the losing schedule {told} did not lose again: hidden state")
+
+
+async def replay(
+    setting: Setting, open_world: OpenWorld, schedule: tuple[str, ...], faults: Faults
+) -> Witness:
+    """Run one schedule and tell it step by step. UsageError if the code no longer follows it."""
+    observer = Observer()
+    run = await run_schedule(await open_world(), faults, follow(schedule), observer)
+    findings = judge(setting.scenario, run, faulted=faults != setting.scenario.faults)
+    return Witness(
+        run.schedule,
+        run.preemptions,
+        tuple(observer.events),
+        findings,
+        "; ".join(finding.message for finding in findings) or "nothing is wrong",
+        setting.scenario.correct,
+        {account: row.balance for account, row in run.ending.rows.items()},
+    )
+
+
+def _verdict(tally: _Tally, complete: bool) -> Verdict:
+    if tally.losing:
+        return Verdict.BROKEN
+    return Verdict.SAFE if complete and not tally.overlong else Verdict.BOUNDED
+
+
+def _note(tally: _Tally, complete: bool) -> str:
+    if not complete:
+        return f"{tally.interleavings:,} interleavings, not all"
+    if tally.overlong:
+        return f"{tally.overlong:,} interleavings were cut off as too long"
+    return f"all {tally.interleavings:,} interleavings"

@@ -1,0 +1,64 @@
+"""The stage on which clients are moved step by step: lanes, mutexes, and what was said so far."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.explore.steps import Perform, Step, SteppedMutex
+from engine.history import CallRecord
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One client, or one piece of background work. `pending` is the step it waits to take."""
+
+    name: str
+    instance: int | None = None
+    after: tuple[str, ...] = ()
+    background: bool = False
+    pending: Step | None = None
+    ended: bool = False
+    dead: bool = False
+    shielded: bool = False
+    in_transaction: bool = False
+    fault: str = ""
+    ids: int = 0
+    children: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """Shared by both worlds. `current` answers whose step is being taken."""
+
+    perform: Perform
+    current: Callable[[], Lane]
+    launch: Callable[[Lane, Coroutine[Any, Any, None]], None]
+    lanes: list[Lane] = field(default_factory=list)
+    mutexes: list[SteppedMutex] = field(default_factory=list)
+    released: list[SteppedMutex] = field(default_factory=list)
+    history: list[CallRecord] = field(default_factory=list)
+    moves: int = 0
+
+    def new_id(self) -> str:
+        """A call id that names its client: the same in every schedule."""
+        lane = self.current()
+        lane.ids += 1
+        return f"{lane.name}.{lane.ids}"
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """A lane of its own for background work."""
+        parent = self.current()
+        parent.children += 1
+        lane = Lane(f"{parent.name}+{parent.children}", parent.instance, background=True)
+        self.lanes.append(lane)
+        self.launch(lane, work)
+
+    def waiting(self) -> list[Lane]:
+        """Lanes that have a step to take, those who still wait for others to end left out."""
+        ended = {lane.name for lane in self.lanes if lane.ended}
+        return [
+            lane for lane in self.lanes if not lane.ended and all(n in ended for n in lane.after)
+        ]
+
+    def held_by(self, lane: Lane) -> list[SteppedMutex]:
+        return [mutex for mutex in self.mutexes if mutex.held_by == lane.name]

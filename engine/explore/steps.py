@@ -1,0 +1,153 @@
+"""Steps: what code under exploration is about to do, announced before it is done.
+
+The wrappers here stand where a Store, a Runtime or a Cache is expected. Each verb becomes one
+`Step`, handed to `perform`: the model performs it on its own state, the gated world on the real
+part, and both only when the controller says so. Between two steps nothing else runs.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from engine.history import Receipt
+from engine.ports import Cache, Call, Cell, Change, Level, Row, Snapshot
+
+T = TypeVar("T")
+
+
+class Step(NamedTuple):
+    """`kind` is the verb, `args` and `options` what it is called with."""
+
+    kind: str
+    args: tuple[Any, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+Perform = Callable[[Step], Awaitable[Any]]
+
+# A cancellation may come before any step but these (clean-up is shielded), …
+NOT_CANCELLED = frozenset({"invoke", "sweep", "give", "rollback"})
+# … and after those whose effect stays while their answer is lost. A mutex never loses an answer.
+LOSES_ANSWER = frozenset({"write", "take", "decide", "begin", "commit"})
+
+
+class SteppedStore:
+    """A Store each of whose verbs is one step."""
+
+    def __init__(self, perform: Perform) -> None:
+        self._perform = perform
+
+    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+        snapshot: Snapshot = await self._perform(Step("read", (accounts, key)))
+        return snapshot
+
+    async def write(
+        self,
+        call: Call,
+        changes: tuple[Change, ...],
+        *,
+        if_version: bool = False,
+        fence: Mapping[str, int] | None = None,
+    ) -> Receipt:
+        options = (("if_version", if_version), ("fence", dict(fence or {})))
+        receipt: Receipt = await self._perform(Step("write", (call, changes), options))
+        return receipt
+
+    async def take(self, key: str, owner: str) -> int:
+        token: int = await self._perform(Step("take", (key, owner)))
+        return token
+
+    async def give(self, key: str, owner: str) -> None:
+        await self._perform(Step("give", (key, owner)))
+
+    async def decide(self, key: str, value: str) -> str:
+        standing: str = await self._perform(Step("decide", (key, value)))
+        return standing
+
+    async def begin(self, level: Level) -> None:
+        await self._perform(Step("begin", (level,)))
+
+    async def commit(self) -> None:
+        await self._perform(Step("commit"))
+
+    async def rollback(self) -> None:
+        await self._perform(Step("rollback"))
+
+
+class SteppedCache:
+    """A Cache each of whose verbs is one step, performed on `inner`."""
+
+    def __init__(self, perform: Perform, inner: Cache) -> None:
+        self.ttl_s = inner.ttl_s
+        self._perform = perform
+        self._inner = inner
+
+    async def get(self, account: str) -> Row | None:
+        row: Row | None = await self._perform(Step("cache_get", (self._inner, account)))
+        return row
+
+    async def put(self, account: str, row: Row) -> None:
+        await self._perform(Step("cache_put", (self._inner, account, row)))
+
+
+class Host(Protocol):
+    """What mutexes and runtimes need of the stage they stand on."""
+
+    mutexes: "list[SteppedMutex]"
+    released: "list[SteppedMutex]"
+
+    @property
+    def perform(self) -> Perform: ...
+
+    def new_id(self) -> str: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+
+class SteppedMutex:
+    """A mutex whose acquisition is a step. Its release is none: it only lets others go on."""
+
+    __slots__ = ("_host", "held_by", "instance", "name")
+
+    def __init__(self, host: Host, name: str, instance: int) -> None:
+        self._host = host
+        self.name = name
+        self.instance = instance
+        self.held_by: str | None = None
+
+    async def __aenter__(self) -> None:
+        await self._host.perform(Step("acquire", (self,)))
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.held_by = None
+        self._host.released.append(self)
+
+
+class SteppedRuntime:
+    """One service instance's Runtime in an explored world. No time passes in it."""
+
+    def __init__(self, host: Host, instance: int) -> None:
+        self._host = host
+        self._instance = instance
+        self._cells: dict[str, Cell[Any]] = {}
+
+    def mutex(self, name: str) -> SteppedMutex:
+        mutex = SteppedMutex(self._host, name, self._instance)
+        self._host.mutexes.append(mutex)
+        return mutex
+
+    def cell(self, name: str, initial: Callable[[], T]) -> Cell[T]:
+        if name not in self._cells:
+            self._cells[name] = Cell(initial())
+        return self._cells[name]
+
+    async def backoff(self, attempt: int) -> None:
+        """Nothing to wait for: whoever is to go first is the controller's choice."""
+
+    def now_ms(self) -> int:
+        return 0
+
+    def new_id(self) -> str:
+        return self._host.new_id()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._host.spawn(work)

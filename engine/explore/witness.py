@@ -1,0 +1,190 @@
+"""From a losing run to evidence: the shortest schedule, in the order a person would tell it.
+
+Steps that do not touch the same thing commute; among the equivalent orders of a run the one told
+is that in which earlier clients go first as long as they can. For the documented race that is the
+guide's: A reads, B reads, A writes, B writes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.explore.controller import Move, Taken
+from engine.explore.stage import Lane
+from engine.explore.steps import Step, SteppedMutex
+from engine.explore.world import How, World
+from engine.money import show_cents
+from engine.operations import (
+    Add,
+    Balance,
+    Batch,
+    CheckSufficient,
+    Open,
+    Operation,
+    Question,
+    Transfer,
+    Withdraw,
+)
+from engine.results import TimelineEvent
+
+_EVERYTHING = ("everything",)
+
+
+def canonical(taken: Sequence[Taken], lanes: Sequence[str]) -> tuple[str, ...]:
+    """The equivalent schedule in which lanes go in the order of `lanes` wherever they can."""
+    rest = [(move, _touches(move)) for move in taken]
+    order = {lane: number for number, lane in enumerate(lanes)}
+    told: list[str] = []
+    while rest:
+        free = [
+            position
+            for position, (move, touched) in enumerate(rest)
+            if all(
+                other.move.lane != move.move.lane and not _clash(touched, others)
+                for other, others in rest[:position]
+            )
+        ]
+        first = min(free, key=lambda p: order.get(rest[p][0].move.lane, len(order)))
+        told.append(str(rest.pop(first)[0].move))
+    return tuple(told)
+
+
+Touched = tuple[frozenset[Any], frozenset[Any]]  # what a move reads, what it changes
+
+
+def _touches(taken: Taken) -> Touched:
+    step, args = taken.step, taken.step.args
+    changed: set[Any] = set(taken.freed)
+    looked: set[Any] = set()
+    if taken.move.how is How.CRASH or step.kind in ("sweep", "begin", "commit", "rollback"):
+        changed.add(_EVERYTHING)
+    match step.kind:
+        case "acquire":
+            changed.add(args[0])
+        case "read":
+            looked |= {("row", account) for account in args[0]} | {("key", args[1])}
+        case "write":
+            changed |= {("row", change.account) for change in args[1]} | {("key", args[0].key)}
+            looked |= {("lease", key) for key in dict(step.options)["fence"]}
+        case "take" | "give":
+            changed.add(("lease", args[0]))
+        case "decide":
+            changed.add(("decision", args[0]))
+        case "cache_get":
+            looked.add((args[0], args[1]))
+        case "cache_put":
+            changed.add((args[0], args[1]))
+    return frozenset(looked), frozenset(changed)
+
+
+def _clash(one: Touched, other: Touched) -> bool:
+    if _EVERYTHING in one[1] or _EVERYTHING in other[1]:
+        return True
+    (one_looked, one_changed), (other_looked, other_changed) = one, other
+    both_changed = {item for item in one_changed & other_changed if item != ("key", None)}
+    mixed = (one_changed & other_looked) | (one_looked & other_changed)
+    return bool(both_changed or {item for item in mixed if item != ("key", None)})
+
+
+class Observer:
+    """Collects the timeline of one run."""
+
+    def __init__(self) -> None:
+        self.events: list[TimelineEvent] = []
+        self._leases: dict[str, list[str]] = {}
+
+    async def __call__(self, world: World, lane: Lane, move: Move, step: Step, result: Any) -> None:
+        leases = self._leases.setdefault(lane.name, [])
+        if step.kind == "take" and move.how in (How.GO, How.LOSE):
+            leases.append(step.args[0])
+        elif step.kind == "give" and step.args[0] in leases:
+            leases.remove(step.args[0])
+        before = self.events[-1].balances if self.events else None
+        mutexes = [mutex.name for mutex in world.stage.held_by(lane)]
+        self.events.append(
+            TimelineEvent(
+                step=len(self.events),
+                client=lane.name,
+                instance=lane.instance if lane.instance is not None else -1,
+                kind=step.kind,
+                how={How.GO: "go", How.CANCEL: "cancelled", How.LOSE: "answer lost"}.get(
+                    move.how, "crashed"
+                ),
+                text=tell(step, result, move.how),
+                balances=dict(await world.balances()),
+                holds=tuple(mutexes + leases),
+                wrong=_overwrites(step, move.how, result, before),
+            )
+        )
+
+
+def _overwrites(step: Step, how: How, result: Any, before: Any) -> bool:
+    if step.kind != "write" or before is None or how in (How.CANCEL, How.CRASH):
+        return False
+    if isinstance(result, Exception):
+        return False
+    return any(change.before != before.get(change.account, 0) for change in step.args[1])
+
+
+def tell(step: Step, result: Any, how: How) -> str:
+    """One step in words."""
+    if how is How.CANCEL:
+        return f"is cancelled before it {_verb(step, None)}"
+    if how is How.CRASH:
+        return "its service instance crashes"
+    text = _verb(step, result)
+    if isinstance(result, Exception):
+        text += f" → {result}"
+    return f"{text}; its answer is lost" if how is How.LOSE else text
+
+
+def _verb(step: Step, result: Any) -> str:
+    args = step.args
+    match step.kind:
+        case "invoke":
+            return f"asks: {describe(args[0])}"
+        case "sweep":
+            return "sweeps idle locks"
+        case "acquire":
+            mutex: SteppedMutex = args[0]
+            return f"locks {mutex.name}"
+        case "read":
+            rows = getattr(result, "rows", {})
+            seen = [
+                f"{account} {show_cents(rows[account].balance)}" if account in rows else account
+                for account in args[0]
+            ]
+            return f"reads {', '.join(seen)}"
+        case "write":
+            return "writes " + ", ".join(f"{c.account} {show_cents(c.after)}" for c in args[1])
+        case "take":
+            return f"takes the lease on {args[0]}"
+        case "give":
+            return f"gives the lease on {args[0]} back"
+        case "decide":
+            return f"decides {args[0]}: {result or args[1]}"
+        case "cache_get":
+            found = show_cents(result.balance) if result is not None else "nothing"
+            return f"looks up {args[1]} in its cache: {found}"
+        case "cache_put":
+            return f"caches {args[1]} {show_cents(args[2].balance)}"
+    return step.kind if not args else f"{step.kind} {args[0]}"
+
+
+def describe(request: Operation | Question | None) -> str:
+    """A request in words."""
+    match request:
+        case Withdraw(account, amount):
+            return f"withdraw {show_cents(amount)} from {account}"
+        case Add(account, amount):
+            return f"add {show_cents(amount)} to {account}"
+        case Transfer(source, target, amount):
+            return f"transfer {show_cents(amount)} from {source} to {target}"
+        case Batch(legs):
+            return "batch: " + ", ".join(describe(leg) for leg in legs)
+        case Open(account, opening):
+            return f"open {account} with {show_cents(opening)}"
+        case Balance(account):
+            return f"what does {account} hold?"
+        case CheckSufficient(account, amount):
+            return f"does {account} hold {show_cents(amount)}?"
+    return "create an order"

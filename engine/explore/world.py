@@ -1,0 +1,86 @@
+"""What the controller needs of a world, and how every world begins."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from engine.errors import WalletraceError
+from engine.explore.client import Client, House, Parts
+from engine.explore.scenario import Program, Scenario
+from engine.explore.stage import Lane, Stage
+from engine.history import LogRow
+from engine.ports import Row, Store
+
+
+class How(StrEnum):
+    """How a lane's next step is taken: it goes, the client is cancelled before it, its answer is
+    lost after it, or the service instance the client is talking to crashes before it."""
+
+    GO = "go"
+    CANCEL = "cancel"
+    LOSE = "lose"
+    CRASH = "crash"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is explored."""
+
+    scenario: Scenario
+    topology: str
+    parts: Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the database holds in the end, and what was never given back."""
+
+    rows: Mapping[str, Row]
+    log: tuple[LogRow, ...]
+    leaked: tuple[str, ...]
+
+
+class World(Protocol):
+    """One run of one setting. A lane that is not ended has a pending step whenever asked."""
+
+    stage: Stage
+
+    def ready(self, lane: Lane) -> bool:
+        """Whether the lane's pending step could go on now."""
+        ...
+
+    async def advance(self, lane: Lane, how: How) -> Any:
+        """Take the lane's step; its result, or the error it was answered with."""
+        ...
+
+    async def crash(self, number: int) -> None:
+        """The service instance dies with all that talk to it."""
+        ...
+
+    async def dispose(self) -> None:
+        """End whatever still runs."""
+        ...
+
+    async def balances(self) -> Mapping[str, int]: ...
+
+    async def ending(self) -> Ending: ...
+
+
+def raise_the_curtain(setting: Setting, stage: Stage, sessions: Callable[[], Store]) -> House:
+    """Build the house and launch one lane for each client."""
+    house = House(stage, setting.scenario, setting.topology, setting.parts, sessions)
+    for number, program in enumerate(setting.scenario.programs):
+        lane = Lane(program.name, after=program.after)
+        stage.lanes.append(lane)
+        stage.launch(lane, _play(program, Client(stage, house, lane, number), lane))
+    return house
+
+
+async def _play(program: Program, client: Client, lane: Lane) -> None:
+    try:
+        await program.run(client)
+    except WalletraceError:
+        pass  # the history has it
+    except Exception as error:
+        lane.fault = f"{type(error).__name__}: {error}"

@@ -1,0 +1,160 @@
+"""What drivers hand to reports: explored cells with their witnesses, and load runs with samples.
+
+Plain data, standard library only. Money in cents, times in the unit their name ends with.
+"""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.verdicts import Break, Finding, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One step of one client in a schedule that was run.
+
+    `client` is the lane ("A", "B", …; background work of A is "A+1"), `instance` the service
+    instance it went through. `kind` is a step's kind ("invoke", "acquire", "release", "read",
+    "write", "take", "give", "cache_get", "cache_put", …), `how` is "go", "cancelled",
+    "answer lost" or "crashed". `text` says it to people ("reads alice: 1000.00"). `balances` are
+    the database's after the step, `holds` the locks this client holds after it. `wrong` marks the
+    step at which the money (or what else broke) was lost.
+    """
+
+    step: int
+    client: str
+    instance: int
+    kind: str
+    how: str
+    text: str
+    balances: Mapping[str, int]
+    holds: tuple[str, ...] = ()
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A schedule that breaks something. `schedule` replays it, `explanation` says it in words."""
+
+    schedule: tuple[str, ...]
+    preemptions: int
+    events: tuple[TimelineEvent, ...]
+    findings: tuple[Finding, ...]
+    explanation: str
+    correct: Mapping[str, int] | None
+    final: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the verdict matrix: a scenario under one lock strategy, topology and store.
+
+    `outcomes` maps an outcome in words ("alice=1300.00, money") to the number of interleavings
+    that end so. `kinds` is what broke in any of them.
+    """
+
+    scenario: str
+    lock: str
+    store: str
+    topology: str
+    faults: str
+    expected: Verdict | None
+    verdict: Verdict
+    kinds: tuple[Break, ...]
+    interleavings: int
+    losing: int
+    outcomes: Mapping[str, int]
+    witness: Witness | None
+    seconds: float
+    note: str = ""
+
+    @property
+    def as_expected(self) -> bool:
+        return self.expected is None or self.verdict == self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of one kind of duration, in milliseconds; all zero where nothing was measured."""
+
+    p50_ms: float = 0.0
+    p90_ms: float = 0.0
+    p99_ms: float = 0.0
+    p999_ms: float = 0.0
+    max_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What was asked of a load run. `accounts`: "hot", "uniform:1000" or "zipf:1000"."""
+
+    lock: str
+    clients: int
+    accounts: str
+    mix: str
+    work_ms: float = 0.0
+    cache: bool = False
+    workers: int = 1
+    synchronous: str = "NORMAL"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """One round of load and its judgement.
+
+    `driver` is "asyncio" or "locust". `seconds` is the measured time, warm-up left out; `completed`
+    counts calls that were answered ok or refused. `lock_wait` is the strategy's own waiting,
+    `store_wait` the database's (queue for its connection, busy lock). `lost_cents` is what the
+    wallets hold less (positive) or more (negative) than the acknowledged operations say.
+    `samples` holds one column per reading, in ns: invoked, completed, lock_wait, store_wait, hold
+    (empty where the driver keeps none).
+    """
+
+    driver: str
+    load: Load
+    round: int
+    seconds: float
+    completed: int
+    refused: Mapping[str, int]
+    errors: Mapping[str, int]
+    throughput_per_s: float
+    latency: Percentiles
+    lock_wait: Percentiles
+    store_wait: Percentiles
+    hold: Percentiles
+    locks_per_operation: float
+    store_accesses_per_operation: float
+    retries: int
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    lost_cents: int
+    samples: Mapping[str, "array[int]"] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How `lock` compares with `baseline`: the median of paired rounds and a 95 % interval."""
+
+    measure: str
+    lock: str
+    baseline: str
+    work_ms: float
+    ratio: float
+    low: float
+    high: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramsResult:
+    """What Hypothesis found with random programs under one lock strategy and store."""
+
+    lock: str
+    store: str
+    examples: int
+    verdict: Verdict
+    expected: Verdict
+    smallest: str = ""
+    seconds: float = 0.0
