@@ -53,7 +53,7 @@ class Program:
     after: tuple[str, ...] = ()
 
 
-Expected = Callable[[str, str], Verdict]
+Expected = Callable[[str, str], Verdict | None]
 
 
 @dataclass(frozen=True, slots=True)
