@@ -35,7 +35,10 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A schedule that breaks something. `schedule` replays it, `explanation` says it in words."""
+    """A schedule that breaks something. `schedule` replays it, `explanation` says it in words.
+
+    `outcome` is the key under which the cell's `outcomes` count it.
+    """
 
     schedule: tuple[str, ...]
     preemptions: int
@@ -44,6 +47,7 @@ class Witness:
     explanation: str
     correct: Mapping[str, int] | None
     final: Mapping[str, int]
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)

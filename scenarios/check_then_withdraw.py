@@ -1,4 +1,4 @@
-"""The guide's balance check followed by a withdrawal: the check is advice, the withdrawal decides."""
+"""The guide's balance check, then a withdrawal: the check is advice, the withdrawal decides."""
 
 from engine.explore.client import Client
 from engine.explore.scenario import Program, Scenario

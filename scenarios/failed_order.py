@@ -1,4 +1,4 @@
-"""The guide's order: paid, then it fails, and is refunded once, also if the service crashes between.
+"""The guide's order: paid, then it fails, and is refunded once, crash or not.
 
 The customer repeats the order until it is settled; a crash may strike any one of the attempts.
 """

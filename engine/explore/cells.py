@@ -1,7 +1,7 @@
 """One cell of the verdict matrix: a scenario under a lock strategy, a topology and a store."""
 
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar

@@ -1,5 +1,6 @@
 """Clients and the house they knock at: who answers which request under which topology."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 from engine.cached_reads import BalanceReads, CachedReads, DirectReads
 from engine.caches import MemoryCache
 from engine.catalog import MakeLock
-from engine.errors import BusinessError, SystemFault
+from engine.errors import BusinessError, SystemFault, UsageError
 from engine.explore.scenario import Scenario
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedCache, SteppedRuntime
@@ -25,7 +26,7 @@ from engine.operations import (
     Withdraw,
 )
 from engine.orders import OrderService
-from engine.ports import Store
+from engine.ports import LockStrategy, Runtime, Store
 from engine.wallet import WalletService
 
 T = TypeVar("T")
@@ -86,10 +87,24 @@ class House:
         if self._scenario.cached:
             cache = SteppedCache(self._stage.perform, MemoryCache(clock_s=lambda: 0.0))
             reads = self._parts.make_reads(cache, self._sessions, runtime)
-        lock = self._parts.make_lock(runtime)
+        lock = _built(self._parts.make_lock, runtime)
         wallet = WalletService(lock, self._sessions, runtime, reads=reads)
         orders = OrderService(wallet, self._sessions, self._scenario.fulfil)
         return Instance(number, wallet, orders)
+
+
+def _built(make_lock: MakeLock, runtime: Runtime) -> LockStrategy:
+    try:
+        lock = make_lock(runtime)
+    except TypeError as error:
+        raise UsageError(
+            f"{make_lock!r} cannot be built ({error})", "a lock strategy takes one Runtime"
+        ) from error
+    if not inspect.iscoroutinefunction(getattr(lock, "run", None)):
+        raise UsageError(
+            f"{lock!r} is no lock strategy", "it needs async def run(self, call, store)"
+        )
+    return lock
 
 
 class Client:

@@ -61,6 +61,7 @@ class GatedWorld:
         self._sessions: dict[Lane, list[Store]] = {}
         self._results: dict[Lane, Any] = {}
         self._settled = asyncio.Event()
+        self._failure: Exception | None = None
         self.stage = Stage(partial(self._step, None), _LANE.get, self._launch)
         self._house = raise_the_curtain(setting, self.stage, self._session)
 
@@ -150,6 +151,8 @@ class GatedWorld:
             _LANE.set(lane)
             try:
                 await work
+            except Exception as error:
+                self._failure = error
             finally:
                 lane.ended = True
                 lane.pending = None
@@ -162,6 +165,8 @@ class GatedWorld:
         while any(lane.pending is None and not lane.ended for lane in self.stage.lanes):
             self._settled.clear()
             await self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def _step(self, session: Store | None, step: Step) -> Any:
         """Park, and when let go take the step for real."""

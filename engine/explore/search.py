@@ -193,6 +193,7 @@ async def replay(
         "; ".join(finding.message for finding in findings) or "nothing is wrong",
         setting.scenario.correct,
         {account: row.balance for account, row in run.ending.rows.items()},
+        outcome_label(run, findings),
     )
 
 

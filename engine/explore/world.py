@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from engine.errors import WalletraceError
+from engine.errors import UsageError, WalletraceError
 from engine.explore.client import Client, House, Parts
 from engine.explore.scenario import Program, Scenario
 from engine.explore.stage import Lane, Stage
@@ -80,6 +80,8 @@ def raise_the_curtain(setting: Setting, stage: Stage, sessions: Callable[[], Sto
 async def _play(program: Program, client: Client, lane: Lane) -> None:
     try:
         await program.run(client)
+    except UsageError:
+        raise  # the user's, not the scenario's
     except WalletraceError:
         pass  # the history has it
     except Exception as error:

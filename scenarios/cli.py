@@ -1,0 +1,56 @@
+"""The command line `walletrace`: the only place where parts are put together."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+import typer
+
+from engine.errors import UsageError, WalletraceError
+from engine.verdicts import EXIT_FAULT, EXIT_USAGE
+from scenarios import explore_commands
+from scenarios.console import err
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="walletrace",
+    help="Which lock strategies keep a wallet correct, and what each of them costs.",
+    epilog="Start with: walletrace list. Exit status: 0 as wanted, 1 decided otherwise, 2 wrong"
+    " usage, 3 not decided, 70 a fault of walletrace itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("list")(explore_commands.list_parts)
+app.command()(explore_commands.explore)
+app.command()(explore_commands.replay)
+app.command()(explore_commands.compare)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit status of one command line; see `engine.verdicts`."""
+    try:
+        status = typer.main.get_command(app).main(
+            list(arguments), prog_name="walletrace", standalone_mode=False
+        )
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        err.print("interrupted; nothing is left running")
+        return EXIT_INTERRUPTED
+    except WalletraceError as error:
+        err.print(f"walletrace: {error}", markup=False, highlight=False, soft_wrap=True)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAULT
+    except Exception:
+        traceback.print_exc()
+        err.print("walletrace itself failed; please report the lines above")
+        return EXIT_FAULT
+    return status if isinstance(status, int) else 0
