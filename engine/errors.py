@@ -168,3 +168,6 @@ class UsageError(WalletraceError):
     """A name or an option that does not exist. The message lists those that do."""
 
     code = "usage"
+
+
+SYSTEM_CODES = frozenset(fault.code for fault in SystemFault.__subclasses__())

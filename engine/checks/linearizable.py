@@ -8,11 +8,10 @@ whose outcome is unknown may have happened at any time after its invocation, or 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.errors import BusinessError, SystemFault
+from engine.errors import SYSTEM_CODES, BusinessError
 from engine.history import CallRecord, Outcome, Receipt
 from engine.operations import Balance, CheckSufficient
 
-_SYSTEM_CODES = frozenset(fault.code for fault in SystemFault.__subclasses__())
 _Key = tuple[frozenset[int], tuple[tuple[str, int], ...], frozenset[str]]
 
 
@@ -28,7 +27,7 @@ def explained(
     calls = [
         call
         for call in history
-        if not (call.outcome is Outcome.REFUSED and call.code in _SYSTEM_CODES)
+        if not (call.outcome is Outcome.REFUSED and call.code in SYSTEM_CODES)
     ]
     before = [
         {

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from engine.checks.linearizable import explained
+from engine.errors import SYSTEM_CODES
 from engine.explore.controller import Run
 from engine.explore.scenario import Scenario
 from engine.history import CallRecord, LogRow, Outcome
@@ -28,7 +29,11 @@ def _money(scenario: Scenario, run: Run, faulted: bool) -> tuple[Finding, ...]:
     if gaps:
         return gaps
     final = {account: row.balance for account, row in run.ending.rows.items()}
-    answered = all(call.outcome is not Outcome.UNKNOWN for call in run.history)
+    # A conflict that is reported honestly is a cost, not a break: that call did not happen.
+    answered = all(
+        call.outcome is not Outcome.UNKNOWN and call.code not in SYSTEM_CODES
+        for call in run.history
+    )
     correct = scenario.correct
     if correct is not None and (scenario.always or (answered and not faulted)):
         held = {account: final.get(account, 0) for account in correct}
