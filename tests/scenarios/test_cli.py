@@ -1,0 +1,131 @@
+"""The command line as its users meet it: exit statuses, JSON, files, and no traceback for mistakes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scenarios.cli import run
+
+RACE = ["explore", "documented-race"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ([*RACE, "--lock", "none"], 1),
+        ([*RACE, "--lock", "none", "--expect", "broken"], 0),
+        ([*RACE, "--lock", "none", "--store", "sqlite", "--expect", "broken"], 0),
+        ([*RACE, "--lock", "per-user"], 0),
+        ([*RACE, "--lock", "global", "--store", "sqlite"], 0),
+        ([*RACE, "--lock", "db-row", "--topology", "two-processes"], 0),
+        ([*RACE, "--lock", "per-user", "--expect", "broken"], 1),
+        ([*RACE, "--lock", "per-user", "--topology", "two-processes", "--expect", "broken"], 0),
+        ([*RACE, "--lock", "per-user", "--max-interleavings", "5"], 3),
+        ([*RACE, "--lock", "per-user", "--max-interleavings", "5", "--expect", "bounded"], 0),
+        ([*RACE, "--lock", "per-user", "--faults", "cancel=1"], 0),
+        (["explore", "crossing-transfers", "--lock", "per-user-unsorted"], 1),
+        (["list"], 0),
+        (["--help"], 0),
+    ],
+)
+def test_exit_status(arguments: list[str], status: int) -> None:
+    assert run(arguments) == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([*RACE, "--lock", "gloabl"], "known: none, global, per-user, db-row"),
+        (["explore", "no-such-race", "--lock", "none"], "known: documented-race"),
+        ([*RACE, "--lock", "none", "--store", "oracle"], "known: memory, sqlite"),
+        ([*RACE, "--lock", "none", "--topology", "moon"], "known: one-service"),
+        ([*RACE, "--lock", "none", "--faults", "fire=1"], "write it like cancel=1,crash=1"),
+        ([*RACE, "--lock", "no.such.module:Lock"], "cannot import 'no.such.module'"),
+        ([*RACE, "--lock", "json:Lock"], "has no 'Lock'"),
+        ([*RACE, "--lock", "none", "--expect", "maybe"], "'maybe' is not one of"),
+        (["replay", "no-such-file.json"], "cannot read no-such-file.json"),
+        ([*RACE, "--lock", "per-user", "--save", "x.json"], "nothing to save"),
+        ([*RACE], "Missing option '--lock'"),
+        (["bench", "--lock", "gloabl"], "known: none, global"),
+        (["bench", "--mix", "steal=1"], "steal"),
+        (["bench", "--accounts", "many"], "many"),
+        (["load", "--run-time", "soon"], "write it like 10s or 2m"),
+    ],
+)
+def test_a_users_mistake_is_one_clear_message_and_status_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    told = capsys.readouterr().err
+    assert says in " ".join(told.replace("│", " ").split())
+    assert "Traceback" not in told
+
+
+def test_explore_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
+    run([*RACE, "--lock", "none", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    wanted = {"scenario", "lock", "store", "topology", "verdict", "interleavings", "losing"}
+    assert wanted | {"outcomes", "witness"} <= set(found)
+    assert (found["verdict"], found["interleavings"], found["losing"]) == ("broken", 20, 12)
+    assert sum(found["outcomes"].values()) == 20
+    assert found["witness"]["schedule"] == ["A", "A", "B", "B", "A", "B"]
+
+
+def test_explore_prints_the_guides_timeline(capsys: pytest.CaptureFixture[str]) -> None:
+    run([*RACE, "--lock", "none"])
+    told = capsys.readouterr().out
+    positions = [told.find(mark) for mark in ("T1", "T2", "T3", "T4")]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+    for figure in ("20", "12", "1000.00", "500.00", "1300.00", "800.00"):
+        assert figure in told
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_a_saved_schedule_is_replayed_on_either_store(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "race.json"
+    assert run([*RACE, "--lock", "none", "--save", str(file), "--expect", "broken"]) == 0
+    assert run(["replay", str(file), "--store", store]) == 0
+    changed = json.loads(file.read_text()) | {"outcome": "alice=800.00"}
+    file.write_text(json.dumps(changed))
+    assert run(["replay", str(file), "--store", store]) == 1
+    assert "changed its meaning" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"walletrace_schedule": 2}', "\x00"])
+def test_a_file_that_is_no_schedule_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "broken.json"
+    file.write_text(text)
+    assert run(["replay", str(file)]) == 2
+
+
+def test_compare_writes_junit_and_markdown_and_names_what_is_unexpected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    junit, markdown = tmp_path / "junit.xml", tmp_path / "report.md"
+    status = run(
+        ["compare", "--quick", "--json", "--scenario", "double-spend", "--lock", "none"]
+        + ["--junit", str(junit), "--markdown", str(markdown)]
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert found["unexpected"] == []
+    assert len(found["cells"]) == 3
+    assert "double-spend" in junit.read_text()
+    assert "double-spend" in markdown.read_text()
+
+
+def test_the_readmes_strategy_is_safe_in_two_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    code = readme.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    (tmp_path / "my_lock.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    assert len(code.strip().splitlines()) <= 25
+    arguments = ["--lock", "my_lock:Optimistic", "--topology", "two-processes"]
+    assert run([*RACE, *arguments]) == 0
+    assert run([*RACE, *arguments, "--store", "sqlite"]) == 0
