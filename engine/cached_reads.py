@@ -28,7 +28,7 @@ class BalanceReads(Protocol):
         ...
 
     def changing(self, accounts: tuple[str, ...]) -> AbstractContextManager[Changed]:
-        """Bracket a change of `accounts`; call what it yields with the receipt."""
+        """Bracket a change of `accounts`; call what it yields with the receipt of this change."""
         ...
 
 
@@ -98,7 +98,8 @@ class CachedReads:
             self._beside(self._reread(accounts), accounts)
             raise
         else:
-            self._beside(self._refresh(receipts[0]), accounts)
+            news = self._refresh(receipts[0]) if receipts else self._reread(accounts)
+            self._beside(news, accounts)
 
     def _beside(self, work: Coroutine[Any, Any, None], accounts: tuple[str, ...]) -> None:
         async def settle_after() -> None:

@@ -30,13 +30,13 @@ def parse_cents(text: object, *, least: int = 1, most: int = AMOUNT_CENTS_MAX) -
     """
     if not isinstance(text, str):
         raise InvalidAmount(f"amount {text!r} is not a text", 'send it as text, like "12.50"')
+    shown = text if len(text) <= 40 else text[:40] + "…"
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        shown = text if len(text) <= 40 else text[:40] + "…"
         raise InvalidAmount(f"amount {shown!r} is not a decimal number", 'write it like "12.50"')
     part = match["part"] or ""
     if len(part) > 2:
-        raise InvalidAmount(f"amount {text!r} has more than two decimals", 'write it like "12.50"')
+        raise InvalidAmount(f"amount {shown!r} has more than two decimals", 'write it like "12.50"')
     return bounded_cents(int(match["whole"]) * 100 + int(part.ljust(2, "0")), least, most)
 
 

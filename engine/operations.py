@@ -37,6 +37,8 @@ BATCH_MAX = 1000
 DESCRIPTION_MAX = 200
 
 _ACCOUNT = re.compile(ACCOUNT_PATTERN, re.ASCII)
+# Neither NUL nor half a surrogate pair, which a str can hold but no database and no UTF-8 can.
+_DESCRIPTION = re.compile(rf"[^\x00\ud800-\udfff]{{0,{DESCRIPTION_MAX}}}")
 
 
 def valid_account(account: object) -> str:
@@ -52,7 +54,7 @@ def valid_account(account: object) -> str:
 
 def valid_description(text: object) -> str:
     """`text` itself if it is a text of at most DESCRIPTION_MAX characters, else InvalidRequest."""
-    if isinstance(text, str) and len(text) <= DESCRIPTION_MAX and "\x00" not in text:
+    if isinstance(text, str) and _DESCRIPTION.fullmatch(text):
         return text
     raise InvalidRequest(
         "the description is not a plain text of bounded length",
@@ -220,6 +222,9 @@ class Balance:
     account: str
     kind: ClassVar[str] = "balance"
 
+    def __post_init__(self) -> None:
+        valid_account(self.account)
+
     def answer(self, balances: Balances) -> int:
         return _balance(balances, self.account)
 
@@ -231,6 +236,10 @@ class CheckSufficient:
     account: str
     amount: int
     kind: ClassVar[str] = "check"
+
+    def __post_init__(self) -> None:
+        valid_account(self.account)
+        bounded_cents(self.amount)
 
     def answer(self, balances: Balances) -> bool:
         return _balance(balances, self.account) >= self.amount

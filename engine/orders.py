@@ -15,6 +15,8 @@ from engine.ports import Store
 from engine.wallet import WalletService
 
 ACCEPTED, REJECTED = "accepted", "rejected"
+# Clients may not send keys of this kind: they are made from order ids here.
+KEY_PREFIX = "order:"
 Fulfil = Callable[[str], Awaitable[bool]]
 
 
@@ -41,13 +43,13 @@ class OrderService:
         """
         valid_account(order_id)  # the same alphabet, so that it fits into a key
         paid = await self._wallet.withdraw(
-            account, amount, f"order {order_id}", key=f"order:{order_id}:pay"
+            account, amount, f"order {order_id}", key=f"{KEY_PREFIX}{order_id}:pay"
         )
         wanted = ACCEPTED if await self._fulfil(order_id) else REJECTED
-        if await self._sessions().decide(f"order:{order_id}", wanted) == ACCEPTED:
+        if await self._sessions().decide(f"{KEY_PREFIX}{order_id}", wanted) == ACCEPTED:
             return paid
         await self._wallet.add(
-            account, amount, f"refund of order {order_id}", key=f"order:{order_id}:refund"
+            account, amount, f"refund of order {order_id}", key=f"{KEY_PREFIX}{order_id}:refund"
         )
         raise OrderRejected(
             f"order {order_id!r} could not be fulfilled, its payment was given back",

@@ -128,6 +128,10 @@ class Ledger(Protocol):
         """Every wallet."""
         ...
 
+    async def books(self) -> tuple[dict[str, Row], list[LogRow]]:
+        """Every wallet and the whole operation log, at one instant."""
+        ...
+
     async def log(
         self, account: str | None = None, *, after_version: int = 0, limit: int | None = None
     ) -> list[LogRow]:
@@ -140,7 +144,7 @@ class Mutex(Protocol):
 
     async def __aenter__(self) -> None: ...
 
-    async def __aexit__(self, *exc: object) -> None: ...
+    async def __aexit__(self, kind: Any, error: Any, trace: Any, /) -> None: ...
 
 
 class Cell(Generic[T]):

@@ -20,7 +20,6 @@ from engine.operations import (
     Question,
     Transfer,
     Withdraw,
-    valid_account,
 )
 from engine.ports import Call, LockStrategy, Runtime, Store, Sweepable
 
@@ -62,7 +61,9 @@ class WalletService:
         call = Call(self._runtime.new_id(), operation, valid_key(key))
         with self._reads.changing(call.accounts) as changed:
             receipt = await self._lock.run(call, self._sessions())
-            changed(receipt)
+            # An earlier call's receipt tells what was true then, which is no news for a cache.
+            if receipt.call_id == call.id:
+                changed(receipt)
         return receipt
 
     async def create_account(
@@ -105,11 +106,14 @@ class WalletService:
 
     async def balance(self, account: str) -> int:
         """What the account holds, in cents: from the cache if it can be trusted. UnknownWallet."""
-        return int(await self.ask(Balance(valid_account(account))))
+        return int(await self.ask(Balance(account)))
 
     async def check_sufficient(self, account: str, amount: int) -> bool:
-        """Whether the account holds `amount` cents now. A withdrawal decides for itself again."""
-        return bool(await self.ask(CheckSufficient(valid_account(account), amount)))
+        """Whether the account holds `amount` cents now; a withdrawal decides for itself again.
+
+        UnknownWallet, InvalidAmount.
+        """
+        return bool(await self.ask(CheckSufficient(account, amount)))
 
     async def ask(self, question: Question) -> int | bool:
         """Answer any question; the two methods above are its short forms."""

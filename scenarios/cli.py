@@ -9,7 +9,7 @@ import typer
 
 from engine.errors import UsageError, WalletraceError
 from engine.verdicts import EXIT_FAULT, EXIT_USAGE
-from scenarios import explore_commands
+from scenarios import explore_commands, load_commands, report_command
 from scenarios.console import err
 
 EXIT_INTERRUPTED = 130
@@ -27,6 +27,10 @@ app.command("list")(explore_commands.list_parts)
 app.command()(explore_commands.explore)
 app.command()(explore_commands.replay)
 app.command()(explore_commands.compare)
+app.command()(load_commands.bench)
+app.command()(load_commands.serve)
+app.command()(load_commands.load)
+app.command()(report_command.report)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

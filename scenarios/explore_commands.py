@@ -18,6 +18,7 @@ from scenarios import matrix, saved
 from scenarios.catalogue import SCENARIOS
 from scenarios.console import cell_json, err, out, print_json, progress, witness_json
 
+_BUDGET = Budget()
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Store = Annotated[str, typer.Option(help=f"Where to run: {' or '.join(STORES)}.")]
 MaxInterleavings = Annotated[
@@ -69,8 +70,8 @@ def explore(
     save: Annotated[
         Path | None, typer.Option(help="Keep the losing schedule in this file.")
     ] = None,
-    max_interleavings: MaxInterleavings = Budget().interleavings_max,
-    max_seconds: MaxSeconds = Budget().seconds_max,
+    max_interleavings: MaxInterleavings = _BUDGET.interleavings_max,
+    max_seconds: MaxSeconds = _BUDGET.seconds_max,
     as_json: Json = False,
 ) -> None:
     """Run every interleaving of one scenario; show how many lose money and the shortest that does.
@@ -142,8 +143,8 @@ def compare(
     markdown_file: Annotated[
         Path | None, typer.Option("--markdown", help="Write a Markdown report.")
     ] = None,
-    max_interleavings: MaxInterleavings = Budget().interleavings_max,
-    max_seconds: MaxSeconds = Budget().seconds_max,
+    max_interleavings: MaxInterleavings = _BUDGET.interleavings_max,
+    max_seconds: MaxSeconds = _BUDGET.seconds_max,
     as_json: Json = False,
 ) -> None:
     """Fill the whole verdict matrix, in the model and on real SQLite.

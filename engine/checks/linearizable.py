@@ -6,13 +6,22 @@ whose outcome is unknown may have happened at any time after its invocation, or 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.errors import SYSTEM_CODES, BusinessError
+from engine.errors import SYSTEM_CODES, BusinessError, KeyReused
 from engine.history import CallRecord, Outcome, Receipt
-from engine.operations import Balance, CheckSufficient
+from engine.operations import Balance, CheckSufficient, Operation
 
-_Key = tuple[frozenset[int], tuple[tuple[str, int], ...], frozenset[str]]
+
+class _First(NamedTuple):
+    """What an idempotency key stands for once a call has happened under it."""
+
+    key: str
+    request: Operation
+    after: tuple[tuple[str, int], ...]
+
+
+_State = tuple[frozenset[int], tuple[tuple[str, int], ...], frozenset[_First]]
 
 
 def explained(
@@ -49,8 +58,8 @@ def _search(
     final: dict[str, int],
 ) -> bool:
     known = {i for i, call in enumerate(calls) if call.outcome is not Outcome.UNKNOWN}
-    seen: set[_Key] = set()
-    stack: list[tuple[frozenset[int], dict[str, int], frozenset[str]]] = [
+    seen: set[_State] = set()
+    stack: list[tuple[frozenset[int], dict[str, int], frozenset[_First]]] = [
         (frozenset(), openings, frozenset())
     ]
     while stack:
@@ -70,32 +79,49 @@ def _search(
 
 
 def _step(
-    call: CallRecord, balances: dict[str, int], keys: frozenset[str]
-) -> tuple[dict[str, int], frozenset[str]] | None:
+    call: CallRecord, balances: dict[str, int], keys: frozenset[_First]
+) -> tuple[dict[str, int], frozenset[_First]] | None:
     """The state after `call`, or None if its answer does not fit here."""
     request = call.request
     if isinstance(request, Balance | CheckSufficient):
-        return (balances, keys) if _answers(call, balances) else None
-    if call.key is not None and call.key in keys:
-        return (balances, keys) if call.outcome is not Outcome.REFUSED else None
+        return (balances, keys) if _answers(call, request, balances) else None
+    for first in keys:
+        if first.key == call.key:
+            return (balances, keys) if _repeats(call, first) else None
     try:
         changed = request.apply(balances)
     except BusinessError as error:
-        refused = call.outcome is Outcome.REFUSED and call.code == error.code
-        return (balances, keys) if refused else None
+        return (balances, keys) if _refused(call, error.code) else None
     if call.outcome is Outcome.REFUSED or not _fits(call.answer, changed):
         return None
-    return balances | changed, keys | ({call.key} if call.key is not None else set())
+    if call.key is not None:
+        keys |= {_First(call.key, request, tuple(sorted(changed.items())))}
+    return balances | changed, keys
 
 
-def _answers(call: CallRecord, balances: dict[str, int]) -> bool:
-    assert isinstance(call.request, Balance | CheckSufficient)
+def _answers(
+    call: CallRecord, question: Balance | CheckSufficient, balances: dict[str, int]
+) -> bool:
     if call.outcome is Outcome.UNKNOWN:
         return True
     try:
-        return call.outcome is Outcome.OK and call.request.answer(balances) == call.answer
+        answer = question.answer(balances)
     except BusinessError as error:
-        return call.outcome is Outcome.REFUSED and call.code == error.code
+        return _refused(call, error.code)
+    return call.outcome is Outcome.OK and call.answer == answer
+
+
+def _repeats(call: CallRecord, first: _First) -> bool:
+    """The key has been used: the same body gets the first receipt, any other one is refused."""
+    if call.outcome is Outcome.UNKNOWN:
+        return True
+    if call.request != first.request:
+        return _refused(call, KeyReused.code)
+    return call.outcome is Outcome.OK and _fits(call.answer, dict(first.after))
+
+
+def _refused(call: CallRecord, code: str) -> bool:
+    return call.outcome is Outcome.REFUSED and call.code == code
 
 
 def _fits(answer: Any, changed: Mapping[str, int]) -> bool:

@@ -1,8 +1,9 @@
 """What every strategy that locks does under its lock: read, apply, write."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from engine.errors import SystemFault
 from engine.history import Receipt
 from engine.ports import Call, Change, Row, Store
 
@@ -35,13 +36,17 @@ async def read_apply_write(
 async def leased(store: Store, keys: tuple[str, ...], owner: str) -> AsyncIterator[dict[str, int]]:
     """Leases on all `keys`, in the order given; yields their fencing tokens."""
     fence: dict[str, int] = {}
-    asked: list[str] = []
-    try:
+    # A stack, so that a `give` that is cancelled does not keep the other leases from theirs.
+    async with AsyncExitStack() as held:
         for key in keys:
             # Noted before it is asked for: a take that was cancelled may have happened.
-            asked.append(key)
+            held.push_async_callback(_give, store, key, owner)
             fence[key] = await store.take(key, owner)
         yield fence
-    finally:
-        for key in reversed(asked):
-            await store.give(key, owner)
+
+
+async def _give(store: Store, key: str, owner: str) -> None:
+    # The write stands whether or not this succeeds: "busy, nothing was changed" would be a lie.
+    # A lease that could not be given back runs out by itself.
+    with suppress(SystemFault):
+        await store.give(key, owner)

@@ -100,9 +100,8 @@ class SqliteDatabase:
         opened: list[aiosqlite.Connection] = []
         try:
             for _ in range(connections):
-                connection = await aiosqlite.connect(
-                    path, isolation_level=None, timeout=busy_timeout_s
-                )
+                connection = aiosqlite.connect(path, isolation_level=None, timeout=busy_timeout_s)
+                await _connected(connection)
                 opened.append(connection)
                 await _hop(connection, lambda c: sqlite_schema.prepare(c, str(path), synchronous))
         except BaseException as error:
@@ -139,6 +138,10 @@ class SqliteDatabase:
         """Every wallet."""
         return await self.once(sqlite_statements.balances)
 
+    async def books(self) -> tuple[dict[str, Row], list[LogRow]]:
+        """Every wallet and the whole operation log, at one instant."""
+        return await self.once(sqlite_statements.books)
+
     async def log(
         self, account: str | None = None, *, after_version: int = 0, limit: int | None = None
     ) -> list[LogRow]:
@@ -165,6 +168,15 @@ class SqliteDatabase:
             return await _hop(connection, work, asked_ns)
         finally:
             self.give_back(connection)
+
+
+async def _connected(connection: aiosqlite.Connection) -> None:
+    try:
+        await connection
+    except BaseException:
+        # Its thread has been told to end and still speaks to this loop, which may close next.
+        connection._thread.join()
+        raise
 
 
 async def _hop(connection: aiosqlite.Connection, work: Work[T], asked_ns: int = 0) -> T:

@@ -57,7 +57,8 @@ def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has rolled it back already
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -89,5 +90,6 @@ def reset(connection: sqlite3.Connection, openings: Mapping[str, int], time_ms: 
         )
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has rolled it back already
+            connection.execute("ROLLBACK")
         raise

@@ -159,6 +159,15 @@ def balances(connection: Connection) -> dict[str, Row]:
     return {account: Row(balance, version) for account, balance, version in found}
 
 
+def books(connection: Connection) -> tuple[dict[str, Row], list[LogRow]]:
+    """Every wallet and the whole log. Two snapshots of them could look like a broken ledger."""
+    connection.execute("BEGIN DEFERRED")
+    try:
+        return balances(connection), log_rows(connection, None, 0, None)
+    finally:
+        connection.execute("COMMIT")
+
+
 def log_rows(
     connection: Connection, account: str | None, after_version: int, limit: int | None
 ) -> list[LogRow]:

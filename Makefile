@@ -1,0 +1,77 @@
+# walletrace: `make report` shows which lock strategies lose money, `make test` runs the suite.
+# Everything lives in .venv; delete it with `make clean` and nothing of it is left on the machine.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Another Python for a new .venv: `make install PYTHON=python3.12`.
+PYTHON ?= python3
+UPGRADE ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Twice quiet: errors only, no warnings about the mirrors that a machine may have configured.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: install
+install: $(STAMP) ## make .venv with the locked, hashed dependencies and walletrace itself
+
+# The stamp is newer than both files while nothing has changed, so installing again is free.
+$(STAMP): pyproject.toml requirements.lock | $(BIN)/python
+	@echo "walletrace: installing the locked dependencies into .venv (about a minute)"
+	@# Compiling all modules up front takes longer than unpacking them; the used ones compile when used.
+	@$(PIP) install --no-compile --require-hashes --requirement requirements.lock
+	@echo "walletrace: installing walletrace itself"
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "walletrace: installed, $$($(BIN)/python --version) in .venv"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "walletrace needs Python 3.11 or newer; '$(PYTHON)' is" \
+	    "$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo missing)." \
+	    "Name another one: make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "walletrace needs the venv module, and '$(PYTHON)' has none." \
+	    "Install it (on Debian and Ubuntu the package python3-venv), then try again." >&2; exit 1; }
+	@echo "walletrace: making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+
+.PHONY: report
+report: $(STAMP) ## explore, load, judge: one report in reports/out/index.html
+	@$(BIN)/walletrace report
+
+.PHONY: test
+test: $(STAMP) ## run the whole test suite, doctests included
+	@$(BIN)/pytest
+
+.PHONY: check
+check: $(STAMP) ## format, lint, types, floors of imports, doctests: exactly what CI runs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pytest engine scenarios reports
+	@# A process of its own: importing locust swaps sockets and threads for gevent's.
+	@$(BIN)/pytest -p no:anyio locustfiles
+
+.PHONY: bench
+bench: $(STAMP) ## measure the claims: memory of idle locks, batches, cache, lock wait
+	@$(BIN)/python -m engine.load.benchmarks
+
+# Versions in the lock stay as they are unless pyproject.toml asks for others;
+# `make lock UPGRADE=--upgrade` takes the newest of everything.
+.PHONY: lock
+lock: $(STAMP) ## write requirements.lock anew after pyproject.toml has changed
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --all-extras --custom-compile-command "make lock" \
+	  pyproject.toml --output-file requirements.lock $(UPGRADE)
+
+.PHONY: clean
+clean: ## delete .venv, caches and reports
+	@rm -rf .venv .nox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis reports/out

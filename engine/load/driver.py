@@ -1,0 +1,203 @@
+"""The closed loop: n asyncio clients, each asking again as soon as it was answered; then a verdict.
+
+Everything runs in this process, without Locust: the wallet, its lock strategy, and SQLite behind
+one thread. Figures come from the measured time only, the judgement from the whole run.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Literal, cast
+
+from engine.cached_reads import CachedReads
+from engine.caches import MemoryCache
+from engine.catalog import find, lock_strategy
+from engine.errors import SystemFault, UsageError, WalletraceError
+from engine.load.judgement import Judgement, judge
+from engine.load.machine import pinned
+from engine.load.recorder import Recorder, table
+from engine.load.summary import summary
+from engine.stores.working import Working
+from engine.load.workload import Workload, parse
+from engine.operations import Question
+from engine.ports import Store
+from engine.results import Load, LoadRun
+from engine.runtimes import AsyncioRuntime
+from engine.stores.sqlite import SqliteDatabase
+from engine.timed import TimedRuntime, Watched
+from engine.verdicts import Break, Finding, Verdict
+from engine.wallet import WalletService
+
+CLIENTS_MAX = 1_000
+# After the end: time for calls under way. Who still waits then waits for ever.
+LAST_ANSWERS_S = 10.0
+# A client that is failed at once must let the others, and the clock, run.
+FAULT_PAUSE_S = 0.01
+INTERRUPTED = "interrupted"
+CLOSED_LOOP = (
+    "closed loop: a client asks again only when it was answered, so a stall also stops the asking"
+    " and weighs less in the percentiles than it would for independent callers"
+)
+
+Synchronous = Literal["OFF", "NORMAL", "FULL"]
+_SYNCHRONOUS: dict[str, Synchronous] = {"OFF": "OFF", "NORMAL": "NORMAL", "FULL": "FULL"}
+
+
+async def run_round(
+    load: Load,
+    *,
+    seconds: float,
+    warmup_s: float,
+    seed: int,
+    path: Path,
+    round: int,
+    pin: bool = True,
+) -> LoadRun:
+    """One round of `load` on the database file at `path`, which is emptied first.
+
+    Cancelling it (Ctrl-C) ends the round early: the result, with the note INTERRUPTED, is of what
+    was done till then. UsageError for a load that cannot be; what a lock strategy raises that is
+    no WalletraceError comes through. `pin` keeps the run on one core, see `machine`.
+    """
+    workload = _checked(load, seconds, warmup_s)
+    recorder = Recorder()
+    with pinned(pin):
+        async with await SqliteDatabase.open(
+            path, synchronous=_SYNCHRONOUS[load.synchronous]
+        ) as database:
+            await database.reset(workload.openings())
+            runtime = AsyncioRuntime(random.Random(f"{seed}/runtime"))
+            wallet = _wallet(load, database, runtime, recorder)
+            clients = _Clients(wallet, workload, recorder, load.clients, seed)
+            await clients.run(warmup_s, seconds)
+            await runtime.drain()
+            judgement, trouble = await _judged(database, workload, recorder, clients.stuck)
+    return summary(
+        load,
+        round=round,
+        calls=table(recorder, from_ns=clients.from_ns, until_ns=clients.until_ns),
+        codes=tuple(recorder.codes),
+        seconds=(clients.until_ns - clients.from_ns) / 1e9,
+        judgement=judgement,
+        note="; ".join(filter(None, [clients.note, trouble])),
+    )
+
+
+def _checked(load: Load, seconds: float, warmup_s: float) -> Workload:
+    if not 1 <= load.clients <= CLIENTS_MAX:
+        raise UsageError(f"{load.clients} clients", f"use 1 to {CLIENTS_MAX}")
+    if load.workers != 1:
+        raise UsageError(
+            f"{load.workers} workers under the asyncio driver",
+            "it has one; load several with Locust over HTTP",
+        )
+    if not (seconds > 0 and warmup_s >= 0 and load.work_ms >= 0):
+        raise UsageError(
+            f"{seconds} s, {warmup_s} s of warm-up and {load.work_ms} ms of work",
+            "use positive times",
+        )
+    find("synchronous level", load.synchronous, _SYNCHRONOUS)
+    return parse(load.mix, load.accounts)
+
+
+def _wallet(
+    load: Load, database: SqliteDatabase, runtime: AsyncioRuntime, recorder: Recorder
+) -> WalletService:
+    def working() -> Store:
+        return Working(database.session(), load.work_ms / 1000)
+
+    timed = TimedRuntime(runtime)
+    sessions: Callable[[], Store] = working if load.work_ms else database.session
+    return WalletService(
+        Watched(lock_strategy(load.lock)(timed), recorder),
+        sessions,
+        timed,
+        reads=CachedReads(MemoryCache(), sessions, timed, recorder) if load.cache else None,
+    )
+
+
+class _Clients:
+    """The clients of one round, from the first request to the last answer."""
+
+    def __init__(
+        self, wallet: WalletService, workload: Workload, recorder: Recorder, count: int, seed: int
+    ) -> None:
+        self._wallet = wallet
+        self._workload = workload
+        self._recorder = recorder
+        self._luck = [random.Random(f"{seed}/client {number}") for number in range(count)]
+        self._going = True
+        self.from_ns = self.until_ns = perf_counter_ns()
+        self.stuck = 0
+        self.note = ""
+
+    async def run(self, warmup_s: float, seconds: float) -> None:
+        """Load for this long, then let every call under way end."""
+        tasks = [asyncio.create_task(self._client(rng)) for rng in self._luck]
+        try:
+            await _pass(tasks, warmup_s)
+            self.from_ns = perf_counter_ns()
+            await _pass(tasks, seconds)
+        except asyncio.CancelledError:
+            cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
+            self.note = INTERRUPTED
+        self.until_ns = perf_counter_ns()
+        self._going = False
+        await self._end(tasks)
+
+    async def _client(self, rng: random.Random) -> None:
+        while self._going and not self._recorder.full:
+            request = self._workload.draw(rng)
+            try:
+                if isinstance(request, Question):
+                    with self._recorder.asking():
+                        await self._wallet.ask(request)
+                    # An answer from the cache never waits; without this nobody else would run.
+                    await asyncio.sleep(0)
+                else:
+                    await self._wallet.execute(request)
+            except SystemFault:
+                await asyncio.sleep(FAULT_PAUSE_S)
+            except WalletraceError:
+                pass  # a result like another; the recorder has it
+
+    async def _end(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
+        ended, waiting = await asyncio.wait(tasks, timeout=LAST_ANSWERS_S)
+        self.stuck = len(waiting)
+        for task in waiting:
+            task.cancel()
+        for task in waiting:
+            with suppress(asyncio.CancelledError):
+                await task
+        for task in ended:
+            task.result()
+
+
+async def _pass(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
+    """Let `seconds` pass, or less if a client fails or all have ended."""
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+
+
+async def _judged(
+    database: SqliteDatabase, workload: Workload, recorder: Recorder, stuck: int
+) -> tuple[Judgement, str]:
+    """The judgement, and what kept the judge from one."""
+    try:
+        found = judge(
+            await database.balances(),
+            await database.log(),
+            openings=workload.openings(),
+            acknowledged=recorder.acknowledged,
+            unsettled=recorder.unsettled,
+        )
+    except SystemFault as error:
+        return Judgement(Verdict.UNKNOWN, (), 0), f"not judged: {error}"
+    if not stuck:
+        return found, ""
+    hung = Finding(
+        Break.LIVENESS, f"{stuck} clients were not answered within {LAST_ANSWERS_S:g} s of the end"
+    )
+    return Judgement(Verdict.BROKEN, (hung, *found.findings), found.lost_cents), ""

@@ -1,0 +1,64 @@
+"""The machine that figures come from, and the choice to run a load on one of its cores.
+
+A load run is one event loop and one database thread that hand work to each other. On one core the
+hand-over is a switch; across two it is a wake-up, which costs several times more and varies with
+whatever else the machine does. So runs are pinned unless one asks otherwise, and say so.
+"""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a reader must know to compare figures. `pinned`: runs were kept on one core."""
+
+    platform: str
+    cores: int
+    python: str
+    sqlite: str
+    synchronous: str
+    pinned: bool
+
+    def __str__(self) -> str:
+        kept = "pinned to one" if self.pinned else "not pinned"
+        return (
+            f"{self.platform}, {self.cores} cores ({kept}), Python {self.python},"
+            f" SQLite {self.sqlite} (WAL, synchronous {self.synchronous})"
+        )
+
+
+def machine(*, synchronous: str = "NORMAL", pin: bool = True) -> Machine:
+    """This machine, for runs with these options."""
+    return Machine(
+        platform.platform(terse=True),
+        os.cpu_count() or 1,
+        platform.python_version(),
+        sqlite3.sqlite_version,
+        synchronous,
+        pin and can_pin(),
+    )
+
+
+def can_pin() -> bool:
+    """Whether this system lets a process choose its cores (Linux does, macOS does not)."""
+    return hasattr(os, "sched_setaffinity")
+
+
+@contextmanager
+def pinned(pin: bool) -> Iterator[None]:
+    """Keep this thread, and threads that it starts meanwhile, on one core if `pin`."""
+    if not (pin and can_pin()):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    # The last one: the first is where systems like to handle interrupts.
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

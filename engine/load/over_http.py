@@ -1,0 +1,237 @@
+"""Service and Locust as two separate processes, started, watched and joined into one LoadRun.
+
+They must be separate: Locust patches the standard library for gevent, beside which an asyncio loop
+stands still and SQLite's threads take turns. Both get sessions of their own, so that Ctrl-C reaches
+only this process, which then stops them, and nothing they started outlives the run.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from engine.errors import SystemFault, UsageError
+from engine.results import Load, LoadRun, Percentiles
+from engine.verdicts import EXIT_USAGE, Break, Finding, Verdict
+
+START_S_MAX = 30.0
+# Beside the run time: Locust's start, opening the wallets, the last answers, the audit.
+AROUND_S_MAX = 90.0
+STOP_S_MAX = 20.0
+POLL_S = 0.2
+LOG_TAIL = 1500
+
+# Its standard input ends with this process, however that ends, and so does the service.
+_SERVE = """
+import json, os, signal, sys, threading
+from engine.service.serve import Settings, run
+
+def end_with_parent():
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    sys.exit(run(Settings(**json.loads(sys.argv[1]))))
+"""
+_ANNOUNCEMENT = re.compile(r"serves on (?P<url>http://\S+)")
+LOCUSTFILES = ("wallet", "steady", "ramp", "spike")
+
+Synchronous = Literal["OFF", "NORMAL", "FULL"]
+Progress = Callable[[float, float], None]
+
+
+class LoadFailed(SystemFault):
+    """The service or Locust did not do its part, so there is no result."""
+
+    code = "load_failed"
+
+
+def run_load(
+    *,
+    lock: str = "per-user",
+    workers: int = 1,
+    users: int = 50,
+    run_time_s: int = 10,
+    accounts: int = 1,
+    work_ms: float = 0.0,
+    cache: bool = False,
+    synchronous: Synchronous = "NORMAL",
+    seed: int = 0,
+    round: int = 0,
+    locustfile: str = "wallet",
+    user_classes: Sequence[str] = (),
+    processes: int = 1,
+    on_progress: Progress | None = None,
+) -> LoadRun:
+    """Load a service with `workers` processes over a fresh SQLite file, and judge it by the money.
+
+    `accounts` 1 is one hot account. `locustfile` is one of walletrace's (wallet, steady, ramp,
+    spike) or a path, `user_classes` names some of its users, and `processes` is how many Locust
+    has. `on_progress` is told (seconds of load so far, seconds in all). UsageError, LoadFailed.
+    """
+    file = _locustfile(locustfile)
+    if run_time_s < 1 or users < 1:
+        raise UsageError(f"{users} users for {run_time_s} s", "use 1 or more of each")
+    load = Load(
+        lock=lock,
+        clients=users,
+        accounts="hot" if accounts == 1 else f"uniform:{accounts}",
+        mix=" ".join(user_classes) or file.stem,
+        work_ms=work_ms,
+        cache=cache,
+        workers=workers,
+        synchronous=synchronous,
+    )
+    arguments = [
+        *("-f", str(file), "--headless", "--only-summary", "--run-time", f"{run_time_s}s"),
+        *("--users", str(users), "--spawn-rate", str(users)),
+        *("--accounts", str(accounts), "--seed", str(seed), "--service-workers", str(workers)),
+        *_several(processes),
+        *user_classes,
+    ]
+    with TemporaryDirectory(prefix="walletrace-load-") as name:
+        folder = Path(name)
+        with _service(load, folder) as url:
+            result = _locust([*arguments, "--host", url], folder, run_time_s, on_progress)
+    return _joined(load, round, result)
+
+
+def _locustfile(name: str) -> Path:
+    package = find_spec("locustfiles")
+    assert package, "locustfiles is installed together with engine"
+    assert package.origin, "locustfiles is a package with an __init__.py"
+    file = Path(package.origin).with_name(f"{name}.py") if name in LOCUSTFILES else Path(name)
+    if not file.is_file():
+        raise UsageError(f"no locustfile {name!r}", f"known: {', '.join(LOCUSTFILES)}; or a path")
+    return file
+
+
+def _several(processes: int) -> list[str]:
+    if processes == 1:
+        return []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    local = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    return ["--processes", str(processes), *local, "--master-port", port]
+
+
+@contextmanager
+def _service(load: Load, folder: Path) -> Iterator[str]:
+    """The URL of a service that is ready."""
+    settings = {
+        "database": str(folder / "wallet.sqlite"),
+        "lock": load.lock,
+        "port": 0,
+        "workers": load.workers,
+        "cache": load.cache,
+        "work_ms": load.work_ms,
+        "synchronous": load.synchronous,
+    }
+    command = [sys.executable, "-c", _SERVE, json.dumps(settings)]
+    with _started(command, folder / "service.log") as process:
+        deadline_s = time.monotonic() + START_S_MAX
+        while (url := _announced(folder / "service.log")) is None:
+            status = process.poll()
+            if status == EXIT_USAGE:
+                raise UsageError(_tail(folder / "service.log"))
+            if status is not None or time.monotonic() > deadline_s:
+                raise LoadFailed(f"the service did not start: {_tail(folder / 'service.log')}")
+            time.sleep(POLL_S)
+        yield url
+
+
+def _announced(log: Path) -> str | None:
+    """The URL that the service says once all its workers listen."""
+    match = _ANNOUNCEMENT.search(log.read_text(encoding="utf-8", errors="replace"))
+    return match["url"] if match else None
+
+
+def _locust(
+    arguments: list[str], folder: Path, run_time_s: int, on_progress: Progress | None
+) -> dict[str, Any]:
+    """Locust's result file; it ends by itself, or else at the deadline."""
+    log, result = folder / "locust.log", folder / "result.json"
+    command = [sys.executable, "-m", "locust", *arguments, "--result", str(result)]
+    with _started(command, log) as process:
+        started_s = time.monotonic()
+        while process.poll() is None:
+            passed_s = time.monotonic() - started_s
+            if passed_s > run_time_s + AROUND_S_MAX:
+                raise LoadFailed(f"Locust did not end within {passed_s:.0f} s: {_tail(log)}")
+            if on_progress is not None:
+                on_progress(min(passed_s, run_time_s), run_time_s)
+            time.sleep(POLL_S)
+    if not result.exists():
+        failure = UsageError if process.returncode == EXIT_USAGE else LoadFailed
+        raise failure(f"Locust ended with status {process.returncode}: {_tail(log)}")
+    document: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return document
+
+
+@contextmanager
+def _started(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            # The session is the process's own: this reaches its workers too, and nobody else.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:].strip()
+
+
+def _joined(load: Load, round: int, result: dict[str, Any]) -> LoadRun:
+    overall = {
+        measure: Percentiles(**values) for measure, values in result["percentiles"]["all"].items()
+    }
+    return LoadRun(
+        driver="locust",
+        load=load,
+        round=round,
+        seconds=result["seconds"],
+        completed=result["completed"],
+        refused=result["refused"],
+        errors=result["errors"],
+        throughput_per_s=result["throughput_per_s"],
+        latency=overall["latency"],
+        lock_wait=overall["lock_wait"],
+        store_wait=overall["store_wait"],
+        # What follows is not in the service's answers.
+        hold=Percentiles(),
+        locks_per_operation=0.0,
+        store_accesses_per_operation=0.0,
+        retries=0,
+        verdict=Verdict(result["verdict"]),
+        findings=tuple(
+            Finding(Break(finding["kind"]), finding["message"], finding["cents"])
+            for finding in result["findings"]
+        ),
+        lost_cents=result["lost_cents"],
+        note="; ".join(result["doubts"]),
+    )

@@ -1,0 +1,75 @@
+"""Several loads compared fairly: they take turns, round by round, on a fresh database each time.
+
+Run in blocks, two copies of the same code differed by up to a factor of 3.6 on a shared machine;
+taking turns (A B C D, A B C D, …) they agreed within 3 %. All loads of a round draw the same
+operations. `stats.ratios` compares what comes out.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvloop
+
+from engine.errors import UsageError
+from engine.load.driver import INTERRUPTED, run_round
+from engine.results import Load, LoadRun
+
+ROUNDS_MAX = 1_000
+
+Progress = Callable[[LoadRun, int, int], None]
+
+
+def loads(locks: Sequence[str], base: Load, *, work_ms: Sequence[float] = (0.0, 2.0)) -> list[Load]:
+    """`base` under each lock strategy, without and with work inside the locked section."""
+    return [replace(base, lock=lock, work_ms=work) for work in work_ms for lock in locks]
+
+
+def compare(
+    loads: Sequence[Load],
+    *,
+    rounds: int,
+    seconds: float,
+    warmup_s: float = 0.2,
+    seed: int = 0,
+    pin: bool = True,
+    on_progress: Progress = lambda run, done, of: None,
+) -> list[LoadRun]:
+    """Each load once in every round, in turn; `seconds` are those of one run.
+
+    Runs on uvloop, as the service does. Ctrl-C ends it with the runs there are, the last one cut
+    short. `on_progress(run, done, of)` follows every run. UsageError as in `run_round`.
+    """
+    if not 1 <= rounds <= ROUNDS_MAX:
+        raise UsageError(f"{rounds} rounds", f"use 1 to {ROUNDS_MAX}")
+    runs: list[LoadRun] = []
+    with TemporaryDirectory(prefix="walletrace-bench-") as folder:
+        for round in range(rounds):
+            for load in loads:
+                path = Path(folder) / f"{len(runs)}.db"
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    run = runner.run(
+                        run_round(
+                            load,
+                            seconds=seconds,
+                            warmup_s=warmup_s,
+                            seed=seed + round,
+                            path=path,
+                            round=round,
+                            pin=pin,
+                        )
+                    )
+                _remove(path)
+                runs.append(run)
+                on_progress(run, len(runs), rounds * len(loads))
+                if INTERRUPTED in run.note:
+                    return runs
+    return runs
+
+
+def _remove(path: Path) -> None:
+    """The database with its WAL: a long comparison must not fill the disk."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()

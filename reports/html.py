@@ -1,0 +1,99 @@
+"""The page: one self-contained file, light and dark, for phone and wall."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from engine.money import show_cents
+from reports.conclusion import conclude
+from reports.costs import ratio_sentence, within_noise
+from reports.figures import Figures, story_caption
+from reports.found import Found
+from reports.matrix_figure import matrix_words
+from reports.reading import (
+    MEANINGS,
+    SYMBOLS,
+    cell_anchor,
+    in_order,
+    lost_words,
+    programs_as_expected,
+    run_is_unexpected,
+    settings,
+    squares,
+    stories,
+    worst,
+)
+from reports.telling import ending, numbered
+from reports.theme import DARK, LIGHT, Picture, inlined
+
+# Stories beyond these are folded.
+STORIES_OPEN = 2
+
+
+def html(found: Found, figures: Figures, *, files: Mapping[str, str]) -> str:
+    """The whole page. `files` names what lies beside it: path, and what it holds."""
+    placed = squares(found.cells)
+    words: dict[str, Any] = {
+        "found": found,
+        "conclusion": conclude(found),
+        "figures": figures,
+        "files": files,
+        "locks": in_order(square.lock for square in placed),
+        "topologies": {
+            topology: _rows(found, topology)
+            for topology in in_order(square.topology for square in placed)
+        },
+        "verdicts": in_order(square.verdict for square in placed),
+        "matrix_words": matrix_words(placed),
+        "stories": stories(found.cells),
+        "stories_open": STORIES_OPEN,
+        "settings": settings(found.load_runs),
+        "light": LIGHT,
+        "dark": DARK,
+    }
+    return _environment().get_template("index.html.j2").render(words)
+
+
+def _rows(found: Found, topology: str) -> dict[str, dict[str, Any]]:
+    """Scenario to lock strategy to square, under one topology."""
+    rows: dict[str, dict[str, Any]] = {}
+    for square in squares(found.cells):
+        if square.topology == topology:
+            rows.setdefault(square.scenario, {})[square.lock] = square
+    return rows
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "anchor": cell_anchor,
+        "ending": ending,
+        "lost": lost_words,
+        "money": show_cents,
+        "numbered": numbered,
+        "ratio": ratio_sentence,
+        "story_caption": story_caption,
+        "svg": _svg,
+        "worst": worst,
+    }
+    environment.globals |= {
+        "MEANINGS": MEANINGS,
+        "SYMBOLS": SYMBOLS,
+        "programs_as_expected": programs_as_expected,
+        "unexpected": run_is_unexpected,
+        "within_noise": within_noise,
+    }
+    return environment
+
+
+def _svg(picture: Picture) -> Markup:
+    """The drawing itself, made by matplotlib from escaped texts: the one thing not escaped."""
+    return Markup(inlined(picture))

@@ -1,0 +1,62 @@
+"""A witness told in words and lanes, for the picture, the page and the terminal alike."""
+
+from collections.abc import Sequence
+
+from engine.money import show_cents
+from engine.results import TimelineEvent, Witness
+from engine.verdicts import Break
+
+Lane = tuple[str, int]
+
+
+def numbered(events: Sequence[TimelineEvent]) -> list[str]:
+    """T1, T2, … for the reads and writes, as the guide numbers them; "" for other steps."""
+    numbers: list[str] = []
+    for event in events:
+        counted = event.kind in ("read", "write")
+        numbers.append(f"T{1 + sum(map(bool, numbers))}" if counted else "")
+    return numbers
+
+
+def timeline_lanes(events: Sequence[TimelineEvent]) -> list[Lane]:
+    """The lane of each event: its client and the service instance it goes through.
+
+    A step outside any instance (-1) stands in the lane of its client's step before it, or, where
+    there is none, after it.
+    """
+    latest: dict[str, int] = {}
+    for event in reversed(events):
+        if event.instance >= 0:
+            latest[event.client] = event.instance
+    lanes: list[Lane] = []
+    for event in events:
+        if event.instance >= 0:
+            latest[event.client] = event.instance
+        lanes.append((event.client, latest.get(event.client, -1)))
+    return lanes
+
+
+def what_broke(witness: Witness) -> str:
+    """What the marked step did, in a few words: "500.00 made"."""
+    worst = min(witness.findings, key=lambda finding: list(Break).index(finding.kind))
+    if worst.kind is Break.MONEY and worst.cents:
+        return f"{show_cents(abs(worst.cents))} {'made' if worst.cents > 0 else 'lost'}"
+    return {
+        Break.MONEY: "money goes wrong",
+        Break.LIVENESS: "stuck",
+        Break.ORDER: "out of order",
+        Break.READS: "stale",
+    }[worst.kind]
+
+
+def ending(witness: Witness) -> str:
+    """How it ended against what would have been right, in words."""
+    held = ", ".join(f"{account} {show_cents(cents)}" for account, cents in witness.final.items())
+    if witness.correct is None:
+        return f"In the end: {held}."
+    right = ", ".join(f"{name} {show_cents(cents)}" for name, cents in witness.correct.items())
+    made = sum(witness.final.get(name, 0) for name in witness.correct) - sum(
+        witness.correct.values()
+    )
+    much = f": {show_cents(abs(made))} {'made' if made > 0 else 'lost'}" if made else ""
+    return f"In the end: {held}; correct: {right}{much}."

@@ -1,0 +1,199 @@
+"""`walletrace bench`, `serve` and `load`: everything that puts load on a wallet."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from engine.catalog import LOCK_STRATEGIES, lock_strategy
+from engine.load import rounds
+from engine.load.machine import machine
+from engine.load.over_http import run_load
+from engine.load.stats import ratios
+from engine.results import Load, LoadRun, Ratio
+from engine.service.serve import Settings, run
+from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
+from reports import terminal
+from scenarios.console import out, print_json, progress
+from scenarios.explore_commands import Json
+
+Synchronous = Literal["OFF", "NORMAL", "FULL"]
+Locks = Annotated[
+    list[str] | None,
+    typer.Option("--lock", help="A name from `list` or your own module:Class (repeatable)."),
+]
+Lock = Annotated[str, typer.Option(help="A name from `list` or your own module:Class.")]
+Sync = Annotated[Synchronous, typer.Option(help="SQLite's synchronous setting.")]
+Seed = Annotated[int, typer.Option(help="Decides accounts, amounts and order of operations.")]
+Expect = Annotated[Verdict | None, typer.Option(help="Exit 0 if this is the verdict.")]
+
+
+def bench(
+    lock: Locks = None,
+    clients: Annotated[int, typer.Option(min=1, help="Clients in a closed loop.")] = 16,
+    accounts: Annotated[str, typer.Option(help="hot, uniform:N or zipf:N.")] = "hot",
+    mix: Annotated[
+        str, typer.Option(help="Weights of withdraw, add, transfer, batch and balance.")
+    ] = "withdraw=1,add=1",
+    work_ms: Annotated[
+        list[float] | None,
+        typer.Option(help="Declared delay inside the locked section (repeatable)."),
+    ] = None,
+    rounds_: Annotated[int, typer.Option("--rounds", min=1, help="Strategies take turns.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Measured time of one run.")] = 1.0,
+    warmup_s: Annotated[float, typer.Option(min=0.0, help="Discarded before each run.")] = 0.2,
+    cache: Annotated[bool, typer.Option(help="Put the cache in front of balances.")] = False,
+    synchronous: Sync = "NORMAL",
+    seed: Seed = 0,
+    pin: Annotated[bool, typer.Option(help="Keep each run on one core.")] = True,
+    expect: Expect = None,
+    as_json: Json = False,
+) -> None:
+    """Measure lock strategies in this process: throughput, lock wait, and money lost.
+
+    Strategies alternate in rounds. Exit status: 0 if every strategy but `none` kept the money,
+    or if all verdicts are what --expect names; 1 if not; 3 if a run could not be judged.
+    """
+    base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous)
+    names = lock or list(LOCK_STRATEGIES)
+    for name in names:
+        lock_strategy(name)
+    loads = rounds.loads(names, base, work_ms=work_ms or [0.0, 2.0])
+    with progress("measuring") as advance:
+        runs = rounds.compare(
+            loads,
+            rounds=rounds_,
+            seconds=seconds,
+            warmup_s=warmup_s,
+            seed=seed,
+            pin=pin,
+            on_progress=lambda run, done, of: advance(done, of, run.load.lock),
+        )
+    compared = ratios(runs, baseline=_baseline(names), seed=seed) if len(names) > 1 else []
+    if as_json:
+        described = asdict(machine(synchronous=synchronous, pin=pin))
+        print_json({"machine": described, **loads_json(runs, compared)})
+    else:
+        terminal.print_load(out, runs, compared)
+    raise typer.Exit(_bench_status(runs, expect))
+
+
+def _baseline(names: Sequence[str]) -> str:
+    return "global" if "global" in names else names[0]
+
+
+def _bench_status(runs: Sequence[LoadRun], expect: Verdict | None) -> int:
+    if expect is not None:
+        statuses = [exit_status(run.verdict, expected=expect) for run in runs]
+    else:
+        # `none` is the control: whether its races lose money in a short run is luck.
+        statuses = [exit_status(run.verdict) for run in runs if run.load.lock != "none"]
+    for status in (EXIT_DECIDED_OTHERWISE, EXIT_UNDECIDED):
+        if status in statuses:
+            return status
+    return EXIT_OK
+
+
+def loads_json(runs: Sequence[LoadRun], compared: Sequence[Ratio]) -> dict[str, Any]:
+    """Load runs without their raw samples, and the ratios between strategies."""
+    return {
+        "runs": [
+            {key: value for key, value in _plain(run).items() if key != "samples"} for run in runs
+        ],
+        "ratios": [asdict(ratio) for ratio in compared],
+    }
+
+
+def _plain(run: LoadRun) -> dict[str, Any]:
+    names = [name for name in LoadRun.__dataclass_fields__ if name != "samples"]
+    found = {name: getattr(run, name) for name in names}
+    for name, value in found.items():
+        if hasattr(value, "__dataclass_fields__"):
+            found[name] = asdict(value)
+    found["findings"] = [asdict(finding) for finding in run.findings]
+    return found
+
+
+def serve(
+    database: Annotated[Path, typer.Option(help="The SQLite file.")] = Path("walletrace.db"),
+    lock: Lock = "per-user",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    cache: Annotated[
+        bool | None,
+        typer.Option(help="Cache balances (default: only with one worker, or they go stale)."),
+    ] = None,
+    work_ms: Annotated[float, typer.Option(min=0.0, help="Delay inside the locked section.")] = 0.0,
+    idle_s: Annotated[float, typer.Option(min=0.0, help="When an unused lock is idle.")] = 60.0,
+    sweep_s: Annotated[float, typer.Option(min=0.1, help="How often idle locks go.")] = 10.0,
+    synchronous: Sync = "NORMAL",
+    log: Annotated[bool, typer.Option(help="One JSON line for each operation on stderr.")] = False,
+) -> None:
+    """Serve the wallet over HTTP until Ctrl-C. Its description is at /openapi.json."""
+    settings = Settings(
+        database=str(database),
+        lock=lock,
+        host=host,
+        port=port,
+        workers=workers,
+        cache=cache,
+        work_ms=work_ms,
+        idle_s=idle_s,
+        sweep_s=sweep_s,
+        synchronous=synchronous,
+        operation_lines=log,
+    )
+    raise typer.Exit(run(settings))
+
+
+def load(
+    lock: Lock = "per-user",
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes of the service.")] = 1,
+    users: Annotated[int, typer.Option(min=1, help="Locust users.")] = 50,
+    run_time: Annotated[str, typer.Option(help="How long, like 10s or 2m.")] = "10s",
+    accounts: Annotated[int, typer.Option(min=1, help="1 is one hot account.")] = 1,
+    work_ms: Annotated[float, typer.Option(min=0.0, help="Delay inside the locked section.")] = 0.0,
+    locustfile: Annotated[
+        str, typer.Option(help="wallet, steady, ramp, spike, or a file of your own.")
+    ] = "wallet",
+    processes: Annotated[int, typer.Option(min=1, help="Locust processes.")] = 1,
+    synchronous: Sync = "NORMAL",
+    seed: Seed = 0,
+    expect: Expect = None,
+    as_json: Json = False,
+) -> None:
+    """Start a service and Locust beside it, and judge by the money.
+
+    Exit status: 0 clean (or what --expect names), 1 broken, 3 if it cannot be told.
+    """
+    lock_strategy(lock)
+    with progress("loading") as advance:
+        found = run_load(
+            lock=lock,
+            workers=workers,
+            users=users,
+            run_time_s=_seconds(run_time),
+            accounts=accounts,
+            work_ms=work_ms,
+            synchronous=synchronous,
+            seed=seed,
+            locustfile=locustfile,
+            processes=processes,
+            on_progress=lambda done, of: advance(int(done), int(of), f"{lock}, {workers} workers"),
+        )
+    if as_json:
+        print_json(loads_json([found], [])["runs"][0])
+    else:
+        terminal.print_load(out, [found], [])
+    raise typer.Exit(exit_status(found.verdict, expected=expect))
+
+
+def _seconds(text: str) -> int:
+    """Read "10s", "2m" or "10"."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in ("s", "m") else (text, "s")
+    if not (number.isdigit() and len(number) < 6 and int(number)):
+        raise typer.BadParameter(f"{text!r} is no run time; write it like 10s or 2m")
+    return int(number) * (60 if unit == "m" else 1)

@@ -1,0 +1,169 @@
+"""`walletrace report`: the main job, from every interleaving to one page."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.load import rounds
+from engine.load.claims import Claim, guide_claims
+from engine.load.machine import machine
+from engine.load.over_http import run_load
+from engine.load.stats import ratios
+from engine.results import Cell, Load, LoadRun, ProgramsResult, Ratio
+from engine.verdicts import EXIT_DECIDED_OTHERWISE, Verdict
+from reports import Found, terminal, write
+from scenarios import matrix
+from scenarios.console import err, out, progress
+from scenarios.programs import run_programs
+
+# Sized so that the whole takes less than two minutes on two slow cores.
+ROUNDS = 3
+SECONDS = 0.5
+WARMUP_S = 0.15
+CLIENTS = 16
+WORK_MS = (0.0, 2.0)
+CONTENTION = ("uniform:10", "uniform:1000")
+LOCUST_USERS = 30
+LOCUST_S = 2
+EXAMPLES = {"memory": 120, "sqlite": 20}
+SEED = 2026
+
+NOT_COVERED = (
+    "Exploration ran the scenarios listed, with their clients and operations, and no others.",
+    "The model follows SQLite's rules; PostgreSQL and other databases are not covered here.",
+    "Live SQLite replayed the witnesses; `walletrace compare` explores it exhaustively.",
+    "Load runs are short and on one machine; figures compare strategies, they predict no system.",
+    "Both load drivers are closed loops: a stalled client sends nothing, so stalls are hidden.",
+)
+
+
+def report(
+    folder: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = Path(
+        "reports/out"
+    ),
+) -> None:
+    """Explore, load, judge, and write index.html with its figures and data.
+
+    Exit status: 0 if everything is as declared, 1 if not, 3 if something was not decided.
+    """
+    cells = _explored()
+    programs = _programs()
+    runs = _driven()
+    claims = _claims()
+    runs += _over_http()
+    notes = (*NOT_COVERED,)
+    found = Found(
+        cells=tuple(cells),
+        load_runs=tuple(runs),
+        ratios=tuple(_ratios(runs)),
+        programs=tuple(programs),
+        claims=tuple(claims),
+        machine={"machine": str(machine())},
+        notes=notes,
+        controls=tuple(NEGATIVE_CONTROLS),
+    )
+    with progress("drawing") as advance:
+        advance(0, 0, "figures and pages")
+        paths = write(
+            folder,
+            cells=found.cells,
+            load_runs=found.load_runs,
+            ratios=found.ratios,
+            programs=found.programs,
+            claims=found.claims,
+            machine=found.machine,
+            notes=found.notes,
+            controls=found.controls,
+        )
+    terminal.print_report(out, found)
+    err.print(f"wrote {len(paths)} files; next: open {paths[0]}", highlight=False)
+    raise typer.Exit(_status(cells, programs, runs))
+
+
+def _explored() -> list[Cell]:
+    with progress("exploring every interleaving") as advance:
+        return asyncio.run(matrix.compare(matrix.Plan(), quick=True, on_cell=advance))
+
+
+def _programs() -> list[ProgramsResult]:
+    found = []
+    wanted = [(lock, store) for lock in LOCK_STRATEGIES for store in EXAMPLES]
+    with progress("running random programs") as advance:
+        for number, (lock, store) in enumerate(wanted):
+            advance(number, len(wanted), f"{lock} on {store}")
+            found.append(run_programs(lock, store, examples=EXAMPLES[store], seed=SEED))
+    return found
+
+
+def _driven() -> list[LoadRun]:
+    hot = rounds.loads(
+        list(LOCK_STRATEGIES),
+        Load("", CLIENTS, "uniform:1000", "withdraw=2,add=2,transfer=1"),
+        work_ms=WORK_MS,
+    )
+    hot += [replace(load, accounts="hot", mix="withdraw=1,add=1") for load in hot]
+    spread = [
+        Load(lock, CLIENTS, accounts, "withdraw=1,add=1", work_ms=max(WORK_MS))
+        for lock in LOCK_STRATEGIES
+        for accounts in CONTENTION
+    ]
+    with progress("measuring, in this process") as advance:
+        return [
+            run
+            for loads, count in ((hot, ROUNDS), (spread, 1))
+            for run in rounds.compare(
+                loads,
+                rounds=count,
+                seconds=SECONDS,
+                warmup_s=WARMUP_S,
+                seed=SEED,
+                on_progress=lambda run, done, of: advance(done, of, run.load.lock),
+            )
+        ]
+
+
+def _claims() -> Sequence[Claim]:
+    with progress("measuring the guide's claims") as advance:
+        return guide_claims(
+            rounds=2,
+            seconds=SECONDS / 2,
+            seed=SEED,
+            on_progress=lambda run, done, of: advance(done, of, "batch and cache"),
+        )
+
+
+def _over_http() -> list[LoadRun]:
+    wanted = [(lock, work_ms) for work_ms in WORK_MS for lock in LOCK_STRATEGIES]
+    found = []
+    with progress("loading over HTTP with Locust") as advance:
+        for number, (lock, work_ms) in enumerate(wanted):
+            advance(number, len(wanted), f"{lock}, {work_ms:g} ms of work")
+            found.append(
+                run_load(
+                    lock=lock,
+                    users=LOCUST_USERS,
+                    run_time_s=LOCUST_S,
+                    work_ms=work_ms,
+                    seed=SEED,
+                )
+            )
+    return found
+
+
+def _ratios(runs: Sequence[LoadRun]) -> list[Ratio]:
+    driven = [run for run in runs if run.driver == "asyncio"]
+    return ratios(driven, baseline="global", seed=SEED)
+
+
+def _status(
+    cells: Sequence[Cell], programs: Sequence[ProgramsResult], runs: Sequence[LoadRun]
+) -> int:
+    """The matrix decides; a strategy that exploration calls safe must also be clean elsewhere."""
+    unclean = [run for run in runs if run.load.lock != "none" and run.verdict is Verdict.BROKEN]
+    surprising = [result for result in programs if result.verdict is not result.expected]
+    return EXIT_DECIDED_OTHERWISE if unclean or surprising else matrix.exit_of(cells)

@@ -1,0 +1,92 @@
+"""Service and Locust as separate processes, joined into one run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UsageError
+from engine.load.over_http import LoadFailed, run_load
+from engine.verdicts import Verdict
+
+
+def test_no_lock_on_one_hot_account_loses_money():
+    told = []
+    run = run_load(
+        lock="none", users=20, run_time_s=2, on_progress=lambda done, whole: told.append(done)
+    )
+    assert run.verdict is Verdict.BROKEN
+    assert run.lost_cents != 0
+    assert run.findings[0].cents == -run.lost_cents
+    assert (run.driver, run.load.accounts, run.load.mix) == ("locust", "hot", "wallet")
+    assert run.completed > 50
+    assert run.throughput_per_s == pytest.approx(run.completed / run.seconds)
+    assert 0 < run.latency.p50_ms <= run.latency.max_ms
+    assert told == sorted(told)
+    assert told[-1] == 2
+
+
+def test_per_user_locks_in_two_processes_over_one_database_lose_money_under_two_locusts():
+    run = run_load(lock="per-user", workers=2, users=20, run_time_s=3, processes=2)
+    assert run.verdict is Verdict.BROKEN, run.note
+
+
+def test_a_lock_that_is_not_known_is_wrong_usage_and_names_those_that_are():
+    with pytest.raises(UsageError, match="known: none, global, per-user, db-row"):
+        run_load(lock="gloabl", run_time_s=1)
+
+
+def test_a_locustfile_that_is_not_there_is_wrong_usage():
+    with pytest.raises(UsageError, match="known: wallet, steady, ramp, spike"):
+        run_load(locustfile="walet")
+
+
+def test_an_amount_of_accounts_that_cannot_be_is_wrong_usage():
+    with pytest.raises(UsageError, match="ask for 1 to"):
+        run_load(accounts=0, run_time_s=1)
+
+
+def test_a_locustfile_that_breaks_is_a_failed_run(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('no such wallet')")
+    with pytest.raises(LoadFailed, match="no such wallet"):
+        run_load(locustfile=str(broken), run_time_s=1)
+
+
+def processes_naming(folder):
+    """The command lines of living processes in which `folder` occurs."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = file.read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder) in command:
+            found.append(command)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads Linux's /proc")
+def test_ctrl_c_stops_service_and_locust_and_leaves_nothing_behind(tmp_path):
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from engine.load.over_http import run_load; run_load(run_time_s=60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        for _ in range(300):
+            if any(b"locust" in command for command in processes_naming(tmp_path)):
+                break
+            time.sleep(0.05)
+        assert len(processes_naming(tmp_path)) >= 2
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert processes_naming(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,54 @@
+"""Compared loads take turns, and what the guide claims about batches and caches holds."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from engine.errors import UsageError
+from engine.load.claims import guide_claims
+from engine.load.driver import INTERRUPTED
+from engine.load.rounds import compare, loads
+from engine.results import Load
+
+BASE = Load("none", 2, "uniform:10", "add=1")
+
+
+def test_loads_alternate_and_every_run_is_told():
+    told = []
+    runs = compare(
+        loads(["none", "global"], BASE, work_ms=(0.0, 1.0)),
+        rounds=2,
+        seconds=0.02,
+        warmup_s=0.0,
+        on_progress=lambda run, done, of: told.append((done, of)),
+    )
+    turns = [(run.round, run.load.work_ms, run.load.lock) for run in runs]
+    once = [(0.0, "none"), (0.0, "global"), (1.0, "none"), (1.0, "global")]
+    assert turns == [(round, *load) for round in (0, 1) for load in once]
+    assert told == [(done, 8) for done in range(1, 9)]
+
+
+def test_ctrl_c_keeps_the_runs_there_are():
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    runs = compare(loads(["none", "global"], BASE), rounds=5, seconds=0.3, warmup_s=0.0)
+    timer.join()
+    assert 1 <= len(runs) < 20
+    assert [INTERRUPTED in run.note for run in runs] == [False] * (len(runs) - 1) + [True]
+
+
+def test_no_rounds_are_refused():
+    with pytest.raises(UsageError, match="use 1 to"):
+        compare([BASE], rounds=0, seconds=1.0)
+
+
+def test_a_batch_saves_locks_and_database_accesses_and_a_cache_saves_accesses():
+    found = {
+        (claim.claim.split()[0], claim.measure.split()[0]): claim
+        for claim in guide_claims(clients=4, rounds=1, seconds=0.15)
+    }
+    assert found["batches", "lock"].times == pytest.approx(0.4, rel=0.2)  # 2 locks, not 5
+    assert found["batches", "database"].times == 0.25  # one read and one write for four
+    assert found["cache", "database"].times < 1

@@ -1,0 +1,52 @@
+"""Parts are found by name, a user's own by `module:attribute`; a wrong name lists the right ones."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, find, lock_strategy
+from engine.errors import UsageError
+from engine.runtimes import AsyncioRuntime
+
+OWN = '''"""A lock strategy of somebody's own."""
+
+from engine.locks.none import NoLock
+
+
+class Box:
+    Inner = NoLock
+'''
+
+
+def test_the_four_lock_strategies_and_the_controls_go_by_their_names() -> None:
+    assert list(LOCK_STRATEGIES) == ["none", "global", "per-user", "db-row"]
+    assert list(NEGATIVE_CONTROLS) == ["per-user-unsorted"]
+    for name, make in (LOCK_STRATEGIES | NEGATIVE_CONTROLS).items():
+        assert lock_strategy(name) is make
+        assert callable(make(AsyncioRuntime()).run)
+
+
+def test_a_users_own_strategy_is_found_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_lock_of_a_test.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    make = lock_strategy("own_lock_of_a_test:Box.Inner")
+    assert make is LOCK_STRATEGIES["none"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gloabl", "no lock strategy 'gloabl'; known: none, global, per-user, db-row"),
+        ("no_such_module:Lock", "cannot import 'no_such_module'"),
+        ("engine.locks.none:NoSuchLock", "'engine.locks.none' has no 'NoSuchLock'"),
+        ("engine.locks.none:NoLock.gone", "'engine.locks.none' has no 'NoLock.gone'"),
+        ("engine.locks.none:", "'engine.locks.none' has no ''"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_way_out(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
+        find("lock strategy", name, LOCK_STRATEGIES)

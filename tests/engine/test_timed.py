@@ -1,0 +1,157 @@
+"""The wrappers measure waits where they happen and change nothing about what they wrap."""
+
+import asyncio
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+import pytest
+
+from engine.catalog import LOCK_STRATEGIES
+from engine.errors import InsufficientFunds, StoreUnavailable
+from engine.history import Outcome, Receipt
+from engine.operations import Transfer, Withdraw
+from engine.ports import Call, LockStrategy, Store
+from engine.runtimes import AsyncioRuntime
+from engine.stores.sqlite import SqliteDatabase
+from engine.timed import TimedRuntime, TimedStore, Watched
+from engine.timings import CURRENT, Timings
+
+MS = 1_000_000
+
+
+class Watch:
+    """A monitor that keeps everything it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Outcome, str, Receipt | None, Timings]] = []
+
+    def finished(
+        self, call: Call, outcome: Outcome, code: str, receipt: Receipt | None, timings: Timings
+    ) -> None:
+        self.told.append((outcome, code, receipt, timings))
+
+    def cache(self, event: str) -> None: ...
+
+
+class Slow:
+    """A lock strategy that takes longer inside its inner one's lock, by way of the store."""
+
+    def __init__(self, inner: LockStrategy, delay_s: float) -> None:
+        self.inner = inner
+        self.delay_s = delay_s
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        return await self.inner.run(call, SlowStore(store, self.delay_s))
+
+
+class SlowStore(TimedStore):
+    def __init__(self, inner: Store, delay_s: float) -> None:
+        super().__init__(inner)
+        self.delay_s = delay_s
+
+    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Any:
+        await asyncio.sleep(self.delay_s)
+        return await super().read(accounts, key)
+
+
+@pytest.mark.parametrize("lock", ["global", "per-user", "db-row"])
+def test_the_second_in_line_waited_for_as_long_as_the_first_held(
+    tmp_path: Path, lock: str
+) -> None:
+    async def act() -> None:
+        async with await SqliteDatabase.open(tmp_path / "wallets.db") as database:
+            await database.reset({"u": 1_000})
+            watch = Watch()
+            inner = LOCK_STRATEGIES[lock](TimedRuntime(AsyncioRuntime()))
+            watched = Watched(Slow(inner, 0.03), watch)
+            started_ns = perf_counter_ns()
+            await asyncio.gather(
+                *(watched.run(Call(f"c{n}", Withdraw("u", 1)), database.session()) for n in (1, 2))
+            )
+            took_ns = perf_counter_ns() - started_ns
+            first, second = (timings for *_, timings in watch.told)
+            assert first.lock_wait_ns < 30 * MS <= second.lock_wait_ns <= took_ns
+            for t in (first, second):
+                clock = [t.started_ns, t.requested_ns, t.acquired_ns, t.committed_ns]
+                clock += [t.released_ns, t.finished_ns]
+                assert clock == sorted(clock)
+                assert (t.locks, t.retries) == (1, 0)
+                assert t.store_accesses >= 2
+
+    asyncio.run(act())
+
+
+def test_a_call_without_a_lock_waits_for_none_and_still_counts_the_database(
+    tmp_path: Path,
+) -> None:
+    async def act() -> None:
+        async with await SqliteDatabase.open(tmp_path / "wallets.db") as database:
+            await database.reset({"u": 1_000, "v": 0})
+            watch = Watch()
+            watched = Watched(LOCK_STRATEGIES["none"](AsyncioRuntime()), watch)
+            await watched.run(Call("c", Transfer("u", "v", 1)), database.session())
+            [(_, _, _, timings)] = watch.told
+            assert (timings.locks, timings.lock_wait_ns, timings.acquired_ns) == (0, 0, 0)
+            assert timings.store_accesses == 2
+            assert 0 <= timings.store_wait_ns < timings.store_ns
+
+    asyncio.run(act())
+
+
+def test_the_monitor_hears_how_each_call_ended(tmp_path: Path) -> None:
+    async def act() -> None:
+        watch = Watch()
+        database = await SqliteDatabase.open(tmp_path / "wallets.db")
+        await database.reset({"u": 1_000})
+        watched = Watched(Slow(LOCK_STRATEGIES["per-user"](AsyncioRuntime()), 0.001), watch)
+
+        def run(cents: int) -> Any:
+            return watched.run(Call("c", Withdraw("u", cents)), database.session())
+
+        receipt = await run(1)
+        with pytest.raises(InsufficientFunds):
+            await run(5_000)
+        cancelled = asyncio.create_task(run(1))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        await database.close()
+        with pytest.raises(StoreUnavailable):
+            await run(1)
+        assert [told[:3] for told in watch.told] == [
+            (Outcome.OK, "", receipt),
+            (Outcome.REFUSED, "insufficient_funds", None),
+            (Outcome.UNKNOWN, "cancelled", None),
+            (Outcome.UNKNOWN, "store_unavailable", None),
+        ]
+        assert CURRENT.get() is None
+
+    asyncio.run(act())
+
+
+def test_a_back_off_counts_as_a_retry_of_the_call_it_delays() -> None:
+    async def act() -> None:
+        token = CURRENT.set(timings := Timings())
+        for attempt in range(3):
+            await TimedRuntime(AsyncioRuntime()).backoff(attempt)
+        CURRENT.reset(token)
+        assert timings.retries == 3
+
+    asyncio.run(act())
+
+
+def test_a_cancelled_waiter_has_no_lock_and_keeps_none(tmp_path: Path) -> None:
+    async def act() -> None:
+        mutex = TimedRuntime(AsyncioRuntime()).mutex("u")
+        token = CURRENT.set(timings := Timings())
+        async with mutex:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.005), mutex:
+                    pass
+        async with asyncio.timeout(1), mutex:
+            pass
+        CURRENT.reset(token)
+        assert timings.locks == 2
+
+    asyncio.run(act())

@@ -1,0 +1,157 @@
+"""Random concurrent programs: lock strategies that should hold do, `none` is caught and shrunk."""
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import Phase, find, given, note, settings
+
+from engine.catalog import LOCK_STRATEGIES
+from engine.errors import UsageError
+from engine.explore.controller import Run, follow
+from engine.explore.judge import judge
+from engine.explore.scenario import TOPOLOGIES
+from engine.history import Outcome
+from engine.results import ProgramsResult
+from engine.verdicts import Verdict
+from scenarios.concurrent_program import ConcurrentProgram
+from scenarios.program_strategies import by_luck, luck, programs, topologies_for
+from scenarios.programs import Play, player, run_programs
+
+SAFE = [name for name in LOCK_STRATEGIES if name != "none"]
+TWO_OPERATIONS = re.compile(r"A: withdraw 0\.01 from (\w+) \| B: withdraw 0\.01 from \1")
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Play]:
+    with player("memory") as play:
+        yield play
+
+
+@pytest.fixture(scope="module")
+def sqlite() -> Iterator[Play]:
+    with player("sqlite") as play:
+        yield play
+
+
+def lucky_run(play: Play, lock: str, program: ConcurrentProgram, seed: int) -> Run:
+    """One run under the schedule that `seed` stands for; all of it is told if the test fails."""
+    run = play(program, lock, by_luck(random.Random(seed)))
+    note(f"program: {program}\nsetting: {program.setting_in_words()}; lock {lock}")
+    note(f"schedule: {' '.join(run.schedule)}")
+    return run
+
+
+def what_is_wrong(program: ConcurrentProgram, run: Run) -> list[str]:
+    return [finding.message for finding in judge(program.scenario(), run, faulted=False)]
+
+
+def outcome(run: Run) -> tuple[object, ...]:
+    """All that two stores must agree on; they list the same log in different orders."""
+    return (
+        run.schedule,
+        run.deadlocked,
+        run.awaited,
+        run.faults,
+        run.history,
+        run.ending.rows,
+        sorted(run.ending.log),
+        run.ending.leaked,
+    )
+
+
+@pytest.mark.parametrize("lock", SAFE)
+def test_a_safe_lock_strategy_keeps_every_invariant(lock: str, model: Play) -> None:
+    @given(programs(topologies_for(lock)), luck)
+    def holds(program: ConcurrentProgram, seed: int) -> None:
+        assert what_is_wrong(program, lucky_run(model, lock, program, seed)) == []
+
+    holds()
+
+
+@pytest.mark.parametrize("lock", LOCK_STRATEGIES)
+def test_every_program_ends_on_sqlite_as_it_does_in_the_model(
+    lock: str, model: Play, sqlite: Play
+) -> None:
+    @settings(max_examples=30)
+    @given(programs(list(TOPOLOGIES)), luck)
+    def agree(program: ConcurrentProgram, seed: int) -> None:
+        expected = lucky_run(model, lock, program, seed)
+        assert outcome(sqlite(program, lock, follow(expected.schedule))) == outcome(expected)
+
+    agree()
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_no_lock_is_caught_and_shrunk_to_the_two_operation_race(store: str) -> None:
+    found = run_programs("none", store, examples=150, seed=1)
+    assert (found.verdict, found.expected) == (Verdict.BROKEN, Verdict.BROKEN)
+    assert TWO_OPERATIONS.fullmatch(found.smallest)
+    assert 1 < found.examples < 150
+
+
+def test_unsorted_locks_are_shrunk_to_two_crossing_transfers() -> None:
+    found = run_programs("per-user-unsorted", "memory", examples=300, seed=2)
+    assert (found.verdict, found.expected) == (Verdict.BROKEN, Verdict.BROKEN)
+    transfers = re.findall(r"[AB]: transfer 0\.01 from (\w+) to (\w+)", found.smallest)
+    assert transfers == [transfers[0], transfers[0][::-1]]
+
+
+@pytest.mark.parametrize("lock", SAFE)
+def test_the_report_calls_a_safe_lock_strategy_clean_and_never_safe(lock: str) -> None:
+    found = run_programs(lock, "memory", examples=20, seed=1)
+    assert found == ProgramsResult(
+        lock, "memory", 20, Verdict.CLEAN, Verdict.CLEAN, "", found.seconds
+    )
+
+
+def test_the_same_seed_finds_the_same_program() -> None:
+    first, second = (run_programs("none", "memory", examples=50, seed=4) for _ in range(2))
+    assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
+
+
+def test_an_unknown_store_or_lock_strategy_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="known: memory, sqlite"):
+        run_programs("none", "oracle", examples=1, seed=1)
+    with pytest.raises(UsageError, match="known: none, global, per-user, db-row"):
+        run_programs("nonne", "memory", examples=1, seed=1)
+
+
+EVENTS = {
+    "a refusal for lack of money": lambda run: "insufficient_funds" in codes(run),
+    "a wallet that is not there": lambda run: "unknown_wallet" in codes(run),
+    "a key reused for something else": lambda run: "key_reused" in codes(run),
+    "a repeat that gets the first receipt": lambda run: (
+        len(receipts := [call.answer for call in run.history if call.key and call.answer])
+        > len(set(receipts))
+    ),
+    "a client that is cancelled": lambda run: any("!cancel" in move for move in run.schedule),
+    "an answer that is lost": lambda run: any("!lose" in move for move in run.schedule),
+    "an answer from the cache": lambda run: any(
+        taken.step.kind == "cache_get" and taken.result is not None for taken in run.taken
+    ),
+    "a client that goes on after a refusal": lambda run: any(
+        earlier.client == later.client
+        and (earlier.outcome, later.outcome) == (Outcome.REFUSED, Outcome.OK)
+        for earlier, later in zip(run.history, run.history[1:], strict=False)
+    ),
+}
+
+
+def codes(run: Run) -> set[str]:
+    return {call.code for call in run.history}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_random_programs_reach(event: str, model: Play) -> None:
+    def happens(drawn: tuple[ConcurrentProgram, int]) -> bool:
+        return EVENTS[event](model(drawn[0], "per-user", by_luck(random.Random(drawn[1]))))
+
+    find(
+        programs(["one-service"]).flatmap(lambda program: luck.map(lambda seed: (program, seed))),
+        happens,
+        settings=settings(max_examples=1000, phases=[Phase.generate], database=None),
+        random=random.Random(1),
+    )
