@@ -70,30 +70,44 @@ class Run:
         if isinstance(runner, MasterRunner):
             runner.register_message(TALLY, self._receive)
             _listen(environment.events.worker_connect, self._connected)
+        options = environment.parsed_options
+        if options and (options.headless or options.autostart):
+            # Before Locust's clock starts: many wallets take longer to open than a run may last.
+            self._prepare(environment)
 
     def test_start(self, environment: Environment, **_: Any) -> None:
-        """Open the wallets (or, in a worker, learn their names from the master's options)."""
-        options, runner = environment.parsed_options, environment.runner
-        assert options is not None, "Locust runs from its command line here"
-        if not isinstance(runner, WorkerRunner):
-            options.run_id = new_run_id()  # travels to the workers with the options
+        """A worker learns the wallets' names from the master's options."""
+        if isinstance(environment.runner, WorkerRunner):
+            self._begin(environment.parsed_options)
+        elif self._judged:
+            self._prepare(environment)
+        if isinstance(environment.runner, MasterRunner):
+            self._awaited = _present(environment.runner)
+        self._started_s = time.monotonic()
+        if self._doubts:
+            _give_up(environment)
+
+    def _begin(self, options: Any) -> None:
         self.plan, self._judged, self._doubts, self._users = None, False, (), 0
         self.tally = Tally(options.run_id)
-        if isinstance(runner, MasterRunner):
-            self._awaited = _present(runner)
+        self.plan = plan_of(options, options.run_id)
+
+    def _prepare(self, environment: Environment) -> None:
+        """Open the wallets of a new run; what goes wrong becomes a doubt."""
+        options: Any = environment.parsed_options
+        options.run_id = new_run_id()  # travels to the workers with the options
         try:
-            self.plan = plan_of(options, options.run_id)
-            if not isinstance(runner, WorkerRunner):
-                # Workers do not know which users were picked on the web page.
-                enough_for(environment.user_classes, self.plan)
-                with Service(environment.host or HOST) as service:
-                    self._audited = not service.audit()
-                    service.open_wallets(self.plan.accounts, self.plan.opening_cents)
-                if not self._audited:
-                    log.warning("the audit finds older breaks: this run is judged by balances only")
+            self._begin(options)
+            assert self.plan is not None
+            enough_for(environment.user_classes, self.plan)
+            with Service(environment.host or HOST) as service:
+                self._audited = not service.audit()
+                service.open_wallets(self.plan.accounts, self.plan.opening_cents)
+            if not self._audited:
+                log.warning("the audit finds older breaks: this run is judged by balances only")
         except WalletraceError as error:
-            self._give_up(environment, f"the run could not start: {error}")
-        self._started_s = time.monotonic()
+            self._doubts = (f"the run could not start: {error}",)
+            log.error(self._doubts[0])
 
     def test_stopping(self, environment: Environment, **_: Any) -> None:
         self.tally.seconds = time.monotonic() - self._started_s
@@ -169,15 +183,14 @@ class Run:
             self._doubts += (str(error),)
             return None
 
-    def _give_up(self, environment: Environment, why: str) -> None:
-        """End the run before a user starts. Locust would swallow any other exception here."""
-        log.error(why)
-        self._doubts += (why,)
-        runner = environment.runner
-        assert runner is not None
-        headless = environment.parsed_options and environment.parsed_options.headless
-        gevent.spawn(runner.quit if headless else runner.stop)  # type: ignore[no-untyped-call]
-        raise gevent.GreenletExit
+
+def _give_up(environment: Environment) -> None:
+    """End the run before a user starts. Locust would swallow any other exception here."""
+    runner, options = environment.runner, environment.parsed_options
+    assert runner is not None
+    headless = options and options.headless
+    gevent.spawn(runner.quit if headless else runner.stop)  # type: ignore[no-untyped-call]
+    raise gevent.GreenletExit
 
 
 def _choose_default_users(environment: Environment) -> None:

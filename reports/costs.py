@@ -40,10 +40,10 @@ def ratio_sentence(ratio: Ratio) -> str:
     """A ratio in words; a difference within noise is called that.
 
     >>> print(ratio_sentence(Ratio("throughput", "per-user", "global", 0.0, 1.02, 0.94, 1.1, 6)))
-    With no work inside the lock, throughput of per-user and global cannot be told apart: 1.02 times (95 % interval 0.94 to 1.10, 6 rounds), within noise.
+    With no work inside the lock, throughput of per-user and global cannot be told apart: 1.02 times (95% interval 0.94 to 1.10, 6 rounds), within noise.
     """  # noqa: E501
     work = f"{ratio.work_ms:g} ms of work" if ratio.work_ms else "no work"
-    interval = f"(95 % interval {ratio.low:.2f} to {ratio.high:.2f}, {ratio.rounds} rounds)"
+    interval = f"(95% interval {ratio.low:.2f} to {ratio.high:.2f}, {ratio.rounds} rounds)"
     measure = ratio.measure.replace("_", " ")
     if within_noise(ratio):
         return (

@@ -56,9 +56,11 @@ def draw(found: Found) -> Figures:
 
 
 def pictured(found: Found) -> list[Story]:
-    """The stories that get a picture."""
+    """The stories that get a picture: one for each scenario and kind before any gets a second."""
     told = [story for story in stories(found.cells) if story.witness and story.witness.events]
-    return told[:TIMELINES_MAX]
+    first = {(story.scenario, story.kind): story for story in reversed(told)}
+    rest = [story for story in told if story not in first.values()]
+    return [*reversed(first.values()), *rest][:TIMELINES_MAX]
 
 
 def _timeline(story: Story, *, png: bool) -> Picture:

@@ -1,6 +1,7 @@
 """The page: one self-contained file, light and dark, for phone and wall."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,9 +29,6 @@ from reports.reading import (
 from reports.telling import ending, numbered
 from reports.theme import DARK, LIGHT, Picture, inlined
 
-# Stories beyond these are folded.
-STORIES_OPEN = 2
-
 
 def html(found: Found, figures: Figures, *, files: Mapping[str, str]) -> str:
     """The whole page. `files` names what lies beside it: path, and what it holds."""
@@ -47,8 +45,12 @@ def html(found: Found, figures: Figures, *, files: Mapping[str, str]) -> str:
         },
         "verdicts": in_order(square.verdict for square in placed),
         "matrix_words": matrix_words(placed),
-        "stories": stories(found.cells),
-        "stories_open": STORIES_OPEN,
+        "stories": [
+            (scenario, kind, list(group))
+            for (scenario, kind), group in groupby(
+                stories(found.cells), key=lambda story: (story.scenario, story.kind)
+            )
+        ],
         "settings": settings(found.load_runs),
         "light": LIGHT,
         "dark": DARK,

@@ -116,7 +116,7 @@ def squares(cells: Sequence[Cell]) -> list[Square]:
 
 
 def stories(cells: Sequence[Cell]) -> list[Story]:
-    """Every way in which something breaks: money first, and the shortest witness first."""
+    """Every way in which something breaks: the worst kinds first, then in the order of cells."""
     told: dict[tuple[str, str, Break | None], list[Cell]] = {}
     for cell in cells:
         if cell.verdict is Verdict.BROKEN:
@@ -125,7 +125,10 @@ def stories(cells: Sequence[Cell]) -> list[Story]:
         Story(anchor(scenario, lock, kind), scenario, lock, kind, tuple(there))
         for (scenario, lock, kind), there in told.items()
     ]
-    return sorted(found, key=lambda s: (_rank(s.kind), _witness_length(s.cell)))
+    scenarios, locks = in_order(c.scenario for c in cells), in_order(c.lock for c in cells)
+    return sorted(
+        found, key=lambda s: (_rank(s.kind), scenarios.index(s.scenario), locks.index(s.lock))
+    )
 
 
 def worst(cell: Cell) -> Break | None:

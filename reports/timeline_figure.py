@@ -151,9 +151,8 @@ def _locks(axes: Axes, rows: Sequence[Row], lanes: Sequence[Lane]) -> None:
 
 
 def _balances(axes: Axes, rows: Sequence[Row], accounts: Sequence[str], left: float) -> None:
-    axes.text(
-        left + 0.1, 0.32, "balance after the step", fontsize=8, va="center", color=LIGHT.muted
-    )
+    right = left + len(accounts) * _BALANCE_W
+    axes.text(right, 0.32, "balance after", fontsize=8, ha="right", va="center", color=LIGHT.muted)
     for column, account in enumerate(accounts):
         right = left + (column + 1) * _BALANCE_W
         axes.text(right, 0.55, account, ha="right", va="center", fontweight="bold")

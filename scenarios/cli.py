@@ -3,8 +3,8 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from engine.errors import UsageError, WalletraceError
@@ -13,6 +13,11 @@ from scenarios import explore_commands, load_commands, report_command
 from scenarios.console import err
 
 EXIT_INTERRUPTED = 130
+
+# Typer may carry its own copy of click; of its errors it exports this one's child only.
+_ClickException: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="walletrace",
@@ -44,10 +49,10 @@ def run(arguments: Sequence[str]) -> int:
         status = typer.main.get_command(app).main(
             list(arguments), prog_name="walletrace", standalone_mode=False
         )
-    except click.ClickException as error:
+    except _ClickException as error:
         error.show()
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         err.print("interrupted; nothing is left running")
         return EXIT_INTERRUPTED
     except WalletraceError as error:

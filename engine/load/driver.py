@@ -20,13 +20,13 @@ from engine.load.judgement import Judgement, judge
 from engine.load.machine import pinned
 from engine.load.recorder import Recorder, table
 from engine.load.summary import summary
-from engine.stores.working import Working
 from engine.load.workload import Workload, parse
 from engine.operations import Question
 from engine.ports import Store
 from engine.results import Load, LoadRun
 from engine.runtimes import AsyncioRuntime
 from engine.stores.sqlite import SqliteDatabase
+from engine.stores.working import Working
 from engine.timed import TimedRuntime, Watched
 from engine.verdicts import Break, Finding, Verdict
 from engine.wallet import WalletService
@@ -187,8 +187,7 @@ async def _judged(
     """The judgement, and what kept the judge from one."""
     try:
         found = judge(
-            await database.balances(),
-            await database.log(),
+            *await database.books(),
             openings=workload.openings(),
             acknowledged=recorder.acknowledged,
             unsettled=recorder.unsettled,

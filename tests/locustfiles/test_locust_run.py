@@ -97,7 +97,7 @@ def test_two_processes_of_the_mix_over_three_wallets_are_judged_as_one_run(servi
 
 def test_refusals_are_results_and_no_failures(service, tmp_path):
     _, url = service
-    options = ("-t", "1s", "--opening", "1.00", "WithdrawUser")
+    options = ("-t", "2s", "--opening", "1.00", "WithdrawUser")
     with locust(url, tmp_path, *options) as process:
         words, _ = process.communicate(timeout=60)
     document = result(tmp_path)

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: exit statuses, JSON, files, and no traceback for mistakes."""
+"""The command line as its users meet it: statuses, JSON, files, no traceback for mistakes."""
 
 import json
 from pathlib import Path

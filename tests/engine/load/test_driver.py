@@ -1,14 +1,12 @@
 """A round of load ends by itself, measures what was asked, and judges money and nothing else."""
 
 import asyncio
-import os
 
 import pytest
 
 from engine.errors import UsageError
 from engine.load import driver
 from engine.load.driver import INTERRUPTED, run_round
-from engine.load.machine import can_pin
 from engine.locks.global_lock import GlobalLock
 from engine.locks.none import NoLock
 from engine.results import Load
@@ -144,13 +142,6 @@ def test_a_mistake_in_a_lock_strategy_comes_through_at_once(path, monkeypatch):
     monkeypatch.setattr(driver, "lock_strategy", lambda name: Faulty)
     with pytest.raises(KeyError, match="mine"):
         ran(path, Load("mine", 3, "hot", "add=1"), seconds=60)
-
-
-@pytest.mark.skipif(not can_pin(), reason="this system does not let a process choose its cores")
-def test_the_cores_are_given_back(path):
-    before = os.sched_getaffinity(0)
-    ran(path, Load("none", 1, "hot", "add=1"), seconds=0.02, pin=True)
-    assert os.sched_getaffinity(0) == before
 
 
 @pytest.mark.parametrize(
