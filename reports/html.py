@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from engine.money import show_cents
 from reports.conclusion import conclude
-from reports.costs import ratio_sentence, within_noise
+from reports.costs import within_noise
 from reports.figures import Figures, story_caption
 from reports.found import Found
 from reports.matrix_figure import matrix_words
@@ -81,7 +81,6 @@ def _environment() -> Environment:
         "lost": lost_words,
         "money": show_cents,
         "numbered": numbered,
-        "ratio": ratio_sentence,
         "story_caption": story_caption,
         "svg": _svg,
         "worst": worst,

@@ -8,7 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from engine.results import LoadRun
 from reports.reading import Setting, in_order, settings
@@ -52,7 +52,7 @@ def milliseconds(axes: Axes, which: Literal["x", "y"]) -> None:
     subs = (1.0, 2.0, 5.0) if high < 50 * low else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def counts(axis: Axis) -> None:

@@ -127,6 +127,8 @@ def picture(
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(svg, format="svg", metadata=nothing, facecolor="none")
     if png:
+        # The layout stands; finding it again would double the time.
+        figure.set_layout_engine("none")
         figure.savefig(pixels, format="png", metadata={"Software": None})
     return Picture(name, title, alt, caption, svg.getvalue(), pixels.getvalue() or None)
 

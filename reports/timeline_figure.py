@@ -29,8 +29,8 @@ from reports.theme import (
     picture,
 )
 
-_LANE_W, _LEFT, _BALANCE_W, _LINE_H, _PAD, _TOP = 2.0, 0.5, 0.95, 0.165, 0.15, 0.85  # inches
-_LANE_CHARACTERS = 25
+_LANE_W, _LEFT, _BALANCE_W, _LINE_H, _PAD, _TOP = 1.8, 0.5, 0.95, 0.165, 0.15, 0.85  # inches
+_LANE_CHARACTERS = 23
 # What a step does: its marker's shape and colour.
 _MARKERS = {
     "read": ("o", BLUE),
@@ -67,7 +67,7 @@ def draw_timeline(
     rows = _rows(witness)
     lanes = in_order_of_lanes(rows)
     accounts = in_order(account for row in rows for account in row.event.balances)
-    width = max(_LEFT + _LANE_W * len(lanes) + _BALANCE_W * len(accounts) + 0.25, 5.6)
+    width = max(_LEFT + _LANE_W * len(lanes) + _BALANCE_W * len(accounts) + 0.25, 5.3)
     foot = _foot(witness, caption, width)
     bottom = rows[-1].y + rows[-1].height
     height = bottom + 0.2 + 0.18 * len(foot)

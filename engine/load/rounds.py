@@ -7,6 +7,7 @@ operations. `stats.ratios` compares what comes out.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,33 +40,32 @@ def compare(
 ) -> list[LoadRun]:
     """Each load once in every round, in turn; `seconds` are those of one run.
 
-    Runs on uvloop, as the service does. Ctrl-C ends it with the runs there are, the last one cut
-    short. `on_progress(run, done, of)` follows every run. UsageError as in `run_round`.
+    Runs on uvloop, as the service does. Ctrl-C ends it with the runs there are, fewer than asked
+    for; one that was being measured is cut short and noted so. `on_progress(run, done, of)`
+    follows every run. UsageError as in `run_round`.
     """
     if not 1 <= rounds <= ROUNDS_MAX:
         raise UsageError(f"{rounds} rounds", f"use 1 to {ROUNDS_MAX}")
     runs: list[LoadRun] = []
-    with TemporaryDirectory(prefix="walletrace-bench-") as folder:
-        for round in range(rounds):
-            for load in loads:
-                path = Path(folder) / f"{len(runs)}.db"
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    run = runner.run(
-                        run_round(
-                            load,
-                            seconds=seconds,
-                            warmup_s=warmup_s,
-                            seed=seed + round,
-                            path=path,
-                            round=round,
-                            pin=pin,
-                        )
-                    )
-                _remove(path)
-                runs.append(run)
-                on_progress(run, len(runs), rounds * len(loads))
-                if INTERRUPTED in run.note:
-                    return runs
+    turns = [(round, load) for round in range(rounds) for load in loads]
+    with TemporaryDirectory(prefix="walletrace-bench-") as folder, suppress(KeyboardInterrupt):
+        for round, load in turns:
+            path = Path(folder) / f"{len(runs)}.db"
+            work = run_round(
+                load,
+                seconds=seconds,
+                warmup_s=warmup_s,
+                seed=seed + round,
+                path=path,
+                round=round,
+                pin=pin,
+            )
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runs.append(runner.run(work))
+            _remove(path)
+            on_progress(runs[-1], len(runs), len(turns))
+            if INTERRUPTED in runs[-1].note:
+                break
     return runs
 
 

@@ -37,20 +37,16 @@ def summary(
     judgement: Judgement,
     note: str,
 ) -> LoadRun:
-    """The figures of one round. `calls` as `recorder.table` gives them.
+    """The figures of one round; `calls` as `recorder.table` gives them.
 
-    Latency and the database's wait are those of every call that was answered; lock wait, hold time
-    and `samples` (SAMPLES and `hold`, in ns) are those of mutations, since questions take no lock.
+    Latency and the database's wait are those of all answered calls; lock wait, hold and `samples`
+    (SAMPLES and `hold`, in ns) those of mutations, since questions take no lock.
     """
     refused, errors = _by_code(calls["code"], codes)
-    answered = np.isin(
-        calls["code"], [place for place, code in enumerate(codes) if code not in errors]
-    )
-    done = {name: column[answered] for name, column in calls.items()}
+    failed = [place for place, code in enumerate(codes) if code in errors]
+    done = _where(calls, ~np.isin(calls["code"], failed))
     completed = len(done["code"])
-    mutations = {name: column[done["question"] == 0] for name, column in done.items()}
-    hold = mutations["released"] - mutations["acquired"]
-    samples = {name: _array(mutations[name]) for name in SAMPLES} | {"hold": _array(hold)}
+    samples = _samples(_where(done, done["question"] == 0))
     return LoadRun(
         driver="asyncio",
         load=load,
@@ -73,6 +69,15 @@ def summary(
         samples=samples,
         note=note,
     )
+
+
+def _where(calls: Mapping[str, Column], kept: NDArray[np.bool_]) -> dict[str, Column]:
+    return {name: column[kept] for name, column in calls.items()}
+
+
+def _samples(mutations: Mapping[str, Column]) -> dict[str, "array[int]"]:
+    hold = mutations["released"] - mutations["acquired"]
+    return {name: _array(mutations[name]) for name in SAMPLES} | {"hold": _array(hold)}
 
 
 def _by_code(column: Column, codes: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:

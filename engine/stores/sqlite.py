@@ -2,14 +2,12 @@
 
 Each verb is one hop to a connection's thread, since the hop and not SQLite is what costs. SQLite
 has one writer, so one connection is the fastest and the fairest unless transactions span verbs.
-A statement that has been sent is always waited out, also when its caller is cancelled: a lock
-released before an abandoned statement lands would exclude nobody.
 """
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
@@ -21,10 +19,11 @@ from engine.errors import LockTimeout, StoreBusy, StoreFull, StoreUnavailable
 from engine.history import LogRow, Receipt
 from engine.ports import Call, Change, Level, Row, Snapshot
 from engine.stores import sqlite_schema, sqlite_statements
+from engine.stores.lines import Lines
+from engine.stores.sqlite_hop import Work, connected, hop
 from engine.timings import CURRENT
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
 
 # How often a waiter asks for a lease again, and when it gives up.
 POLL_MS = 2.0
@@ -34,37 +33,6 @@ LOCK_WAIT_S_MAX = 30.0
 def wall_ms() -> int:
     """Milliseconds since the epoch: what processes on one machine agree on."""
     return time.time_ns() // 1_000_000
-
-
-async def wait_out(work: Awaitable[T]) -> T:
-    """The result of `work`; a cancellation is let through only after `work` has ended."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-        except BaseException:
-            break
-    if cancelled and not task.cancelled():
-        task.exception()  # marks it as seen
-        raise asyncio.CancelledError
-    return task.result()
-
-
-def typed_error(error: Exception) -> Exception:
-    """The typed error for what sqlite3 or aiosqlite raised; others come back unchanged."""
-    if isinstance(error, ValueError) and "closed" in str(error).lower():
-        return StoreUnavailable("the database connection is closed", "open the database again")
-    if not isinstance(error, sqlite3.Error):
-        return error
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreBusy(f"the database is busy ({error})", "try again")
-    if code == sqlite3.SQLITE_FULL:
-        return StoreFull(f"no room left for the database ({error})", "free some disk space")
-    return StoreUnavailable(f"the database failed ({error})", "check the file and its disk")
 
 
 class SqliteDatabase:
@@ -84,6 +52,7 @@ class SqliteDatabase:
         self._free = list(connections)
         # A fair queue: with asyncio.Queue the last user could barge in again before the next one.
         self._turns = asyncio.Semaphore(len(connections))
+        self.lines = Lines()
 
     @classmethod
     async def open(
@@ -101,9 +70,9 @@ class SqliteDatabase:
         try:
             for _ in range(connections):
                 connection = aiosqlite.connect(path, isolation_level=None, timeout=busy_timeout_s)
-                await _connected(connection)
+                await connected(connection)
                 opened.append(connection)
-                await _hop(connection, lambda c: sqlite_schema.prepare(c, str(path), synchronous))
+                await hop(connection, lambda c: sqlite_schema.prepare(c, str(path), synchronous))
         except BaseException as error:
             for connection in opened:
                 await connection.close()
@@ -161,45 +130,17 @@ class SqliteDatabase:
         self._turns.release()
 
     async def once(self, work: Work[T]) -> T:
-        """Run `work` on any connection, in one hop."""
+        """Run `work`, which leaves no transaction open, on any connection, in one hop."""
         asked_ns = perf_counter_ns()
+        if not self._turns.locked():
+            # The connection's thread is a fair queue itself, and works through what has come
+            # meanwhile without a switch for each. Whoever borrows the connection comes after.
+            return await hop(self._free[-1], work, asked_ns)
         connection = await self.borrow()
         try:
-            return await _hop(connection, work, asked_ns)
+            return await hop(connection, work, asked_ns)
         finally:
             self.give_back(connection)
-
-
-async def _connected(connection: aiosqlite.Connection) -> None:
-    try:
-        await connection
-    except BaseException:
-        # Its thread has been told to end and still speaks to this loop, which may close next.
-        connection._thread.join()
-        raise
-
-
-async def _hop(connection: aiosqlite.Connection, work: Work[T], asked_ns: int = 0) -> T:
-    """Run `work` in the connection's thread and note in the call's Timings how long that took."""
-    started_ns = 0
-
-    def timed() -> T:
-        nonlocal started_ns
-        started_ns = perf_counter_ns()
-        return work(connection._conn)
-
-    try:
-        # aiosqlite has no public way to run several statements in one hop; this method is the one
-        # that all its public methods use.
-        return await wait_out(connection._execute(timed))  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise typed_error(error) from error
-    finally:
-        timings = CURRENT.get()
-        if timings is not None and asked_ns and started_ns:
-            timings.store_ns += perf_counter_ns() - asked_ns
-            timings.store_wait_ns += started_ns - asked_ns
-            timings.store_accesses += 1
 
 
 class SqliteStore:
@@ -233,15 +174,20 @@ class SqliteStore:
                 connection, key, owner, now_ms, now_ms + self._database.lease_ms
             )
 
-        give_up = time.monotonic() + LOCK_WAIT_S_MAX
-        while (token := await self._run(ask)) is None:
-            if time.monotonic() >= give_up:
-                raise LockTimeout(f"no lease on {key!r} within {LOCK_WAIT_S_MAX:g} s", "try again")
-            await asyncio.sleep(POLL_MS / 1000)
-        return token
+        try:
+            async with asyncio.timeout(LOCK_WAIT_S_MAX):
+                async with self._database.lines.first(key) as given:
+                    while (token := await self._run(ask)) is None:
+                        await given(POLL_MS / 1000)
+                    return token
+        except TimeoutError:
+            raise LockTimeout(
+                f"no lease on {key!r} within {LOCK_WAIT_S_MAX:g} s", "try again"
+            ) from None
 
     async def give(self, key: str, owner: str) -> None:
         await self._run(lambda c: sqlite_statements.give(c, key, owner))
+        self._database.lines.given(key)
 
     async def decide(self, key: str, value: str) -> str:
         return await self._run(lambda c: sqlite_statements.decide(c, key, value))
@@ -273,7 +219,7 @@ class SqliteStore:
     async def _run(self, work: Work[T]) -> T:
         if self._pinned is None:
             return await self._database.once(work)
-        return await _hop(self._pinned, work, perf_counter_ns())
+        return await hop(self._pinned, work, perf_counter_ns())
 
     async def _alone(self, work: Work[T]) -> T:
         """`work` as a transaction of its own, unless one is open."""

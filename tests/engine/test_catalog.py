@@ -1,4 +1,4 @@
-"""Parts are found by name, a user's own by `module:attribute`; a wrong name lists the right ones."""
+"""Parts go by name, a user's own by `module:attribute`; a wrong name lists the right ones."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 """The tree of errors is a promise: codes are stable, and each error stands on its side of it."""
 
 import inspect
+from collections.abc import Callable
 
 import pytest
 
@@ -91,7 +92,9 @@ def test_the_docstring_draws_every_error() -> None:
         (lambda: lock_strategy("gloabl"), "'gloabl'", "known: none, global, per-user, db-row"),
     ],
 )
-def test_a_message_carries_the_value_and_the_way_out(wrong, value: str, way_out: str) -> None:
+def test_a_message_carries_the_value_and_the_way_out(
+    wrong: Callable[[], object], value: str, way_out: str
+) -> None:
     with pytest.raises(WalletraceError) as refusal:
         wrong()
     assert value in str(refusal.value)

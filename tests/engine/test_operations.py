@@ -42,7 +42,7 @@ texts = st.sampled_from(["", "x", "x', 'y", "充值"])
 withdrawals = st.builds(Withdraw, names, amounts, description=texts)
 adds = st.builds(Add, names, amounts, description=texts)
 transfers = st.builds(
-    lambda pair, amount, text: Transfer(*pair, amount, description=text),
+    lambda pair, amount, text: Transfer(pair[0], pair[1], amount, description=text),
     st.lists(names, min_size=2, max_size=2, unique=True),
     amounts,
     texts,

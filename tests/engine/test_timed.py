@@ -11,10 +11,11 @@ from engine.catalog import LOCK_STRATEGIES
 from engine.errors import InsufficientFunds, StoreUnavailable
 from engine.history import Outcome, Receipt
 from engine.operations import Transfer, Withdraw
-from engine.ports import Call, LockStrategy, Store
+from engine.ports import Call
 from engine.runtimes import AsyncioRuntime
 from engine.stores.sqlite import SqliteDatabase
-from engine.timed import TimedRuntime, TimedStore, Watched
+from engine.stores.working import Working
+from engine.timed import TimedRuntime, Watched
 from engine.timings import CURRENT, Timings
 
 MS = 1_000_000
@@ -34,43 +35,19 @@ class Watch:
     def cache(self, event: str) -> None: ...
 
 
-class Slow:
-    """A lock strategy that takes longer inside its inner one's lock, by way of the store."""
-
-    def __init__(self, inner: LockStrategy, delay_s: float) -> None:
-        self.inner = inner
-        self.delay_s = delay_s
-
-    async def run(self, call: Call, store: Store) -> Receipt:
-        return await self.inner.run(call, SlowStore(store, self.delay_s))  # type: ignore[arg-type]
-
-
-class SlowStore:
-    def __init__(self, inner: Store, delay_s: float) -> None:
-        self.inner = inner
-        self.delay_s = delay_s
-
-    async def read(self, *args: Any) -> Any:
-        await asyncio.sleep(self.delay_s)
-        return await self.inner.read(*args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
 @pytest.mark.parametrize("lock", ["global", "per-user", "db-row"])
-def test_the_second_in_line_waited_for_as_long_as_the_first_held(
-    tmp_path: Path, lock: str
-) -> None:
+def test_the_second_in_line_waited_for_as_long_as_the_first_held(tmp_path: Path, lock: str) -> None:
     async def act() -> None:
         async with await SqliteDatabase.open(tmp_path / "wallets.db") as database:
             await database.reset({"u": 1_000})
             watch = Watch()
-            inner = LOCK_STRATEGIES[lock](TimedRuntime(AsyncioRuntime()))
-            watched = Watched(Slow(inner, 0.03), watch)
+            watched = Watched(LOCK_STRATEGIES[lock](TimedRuntime(AsyncioRuntime())), watch)
             started_ns = perf_counter_ns()
             await asyncio.gather(
-                *(watched.run(Call(f"c{n}", Withdraw("u", 1)), database.session()) for n in (1, 2))
+                *(
+                    watched.run(Call(f"c{n}", Withdraw("u", 1)), Working(database.session(), 0.03))
+                    for n in (1, 2)
+                )
             )
             took_ns = perf_counter_ns() - started_ns
             first, second = (timings for *_, timings in watch.told)
@@ -108,7 +85,7 @@ def test_the_monitor_hears_how_each_call_ended(tmp_path: Path) -> None:
         watch = Watch()
         database = await SqliteDatabase.open(tmp_path / "wallets.db")
         await database.reset({"u": 1_000})
-        watched = Watched(Slow(LOCK_STRATEGIES["per-user"](AsyncioRuntime()), 0.001), watch)
+        watched = Watched(LOCK_STRATEGIES["per-user"](AsyncioRuntime()), watch)
 
         def run(cents: int) -> Any:
             return watched.run(Call("c", Withdraw("u", cents)), database.session())

@@ -23,7 +23,7 @@ from engine.errors import (
     UnknownWallet,
     WalletExists,
 )
-from engine.history import Entry, LogRow
+from engine.history import Entry, LogRow, Receipt
 from engine.money import BALANCE_CENTS_MAX
 from engine.operations import Add, Batch, Open, Transfer, Withdraw
 from engine.ports import Row
@@ -222,7 +222,7 @@ def test_the_log_alone_rebuilds_every_balance_after_concurrent_work(
 ) -> None:
     async def act(world: World) -> None:
         await world.wallet.create_account("carol", 700, "opening gift")
-        work = [
+        work: list[Callable[[int], Awaitable[Receipt]]] = [
             lambda n: world.wallet.withdraw("alice", 300 + n),
             lambda n: world.wallet.add("bob", 20 + n),
             lambda n: world.wallet.transfer("alice", "carol", 70 + n),

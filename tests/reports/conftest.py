@@ -3,6 +3,7 @@
 import random
 from array import array
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from engine.results import (
     Witness,
 )
 from engine.verdicts import Break, Finding, Verdict
-from reports.found import Found
+from reports import Found, write
 
 LOCKS = ("none", "global", "per-user", "db-row", "per-user-unsorted")
 TOPOLOGIES = ("one-service", "service-per-request", "two-processes")
@@ -236,3 +237,35 @@ def surprised(found: Found) -> Found:
         if (cell.scenario, cell.lock, cell.topology) != ("double-spend", "per-user", "one-service")
     ]
     return replace(found, cells=(*kept, wrong))
+
+
+@pytest.fixture(scope="session")
+def small(found: Found) -> Found:
+    """Fewer of everything, for what is slow to draw."""
+    return replace(
+        found,
+        cells=tuple(c for c in found.cells if c.lock in ("none", "per-user-unsorted", "db-row")),
+        load_runs=tuple(
+            run
+            for run in found.load_runs
+            if run.load.accounts in ("hot", "uniform:10") and run.round == 0
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def folder(small: Found, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole report, written once."""
+    out = tmp_path_factory.mktemp("report")
+    write(
+        out,
+        cells=small.cells,
+        load_runs=small.load_runs,
+        ratios=small.ratios,
+        programs=small.programs,
+        claims=small.claims,
+        machine=small.machine,
+        notes=small.notes,
+        controls=small.controls,
+    )
+    return out

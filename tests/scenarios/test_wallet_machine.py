@@ -1,16 +1,17 @@
-"""A real wallet service on a real SQLite file, driven at random beside a dict that says what is due.
+"""A real wallet service on a real SQLite file, driven at random beside a dict of what is due.
 
 Rules that make one request at a time hold under every lock strategy. The rule that makes two at
 once holds only under those that exclude, and catches `none`.
 """
 
 import asyncio
+import logging
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -249,23 +250,36 @@ class WalletMachine(RuleBasedStateMachine):
             self.due = due
 
 
-def drive(lock: str, *, in_pairs: bool, examples: int) -> None:
-    run_state_machine_as_test(
-        lambda: WalletMachine(lock, in_pairs=in_pairs),
-        settings=settings(max_examples=examples, stateful_step_count=30),
-    )
+def drive(lock: str, *, in_pairs: bool, search: settings) -> None:
+    run_state_machine_as_test(lambda: WalletMachine(lock, in_pairs=in_pairs), settings=search)
+
+
+def some_of_the_profile() -> settings:
+    """A run of the machine is worth several other examples, and costs as much."""
+    examples = settings.default.max_examples // 5
+    return settings(max_examples=examples, stateful_step_count=30)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    # The cache fails on purpose, and each failure costs a warning.
+    caplog.set_level(logging.ERROR, "walletrace.cache")
 
 
 @pytest.mark.parametrize("lock", LOCK_STRATEGIES)
-def test_a_wallet_holds_what_is_due_after_any_requests_one_by_one(lock: str) -> None:
-    drive(lock, in_pairs=False, examples=settings.default.max_examples // 5)
+def test_a_wallet_holds_what_is_due_after_requests_one_by_one(lock: str) -> None:
+    drive(lock, in_pairs=False, search=some_of_the_profile())
 
 
 @pytest.mark.parametrize("lock", [name for name in LOCK_STRATEGIES if name != "none"])
 def test_a_safe_lock_strategy_also_bears_two_requests_at_once(lock: str) -> None:
-    drive(lock, in_pairs=True, examples=settings.default.max_examples // 5)
+    drive(lock, in_pairs=True, search=some_of_the_profile())
 
 
 def test_without_a_lock_two_requests_at_once_lose_money() -> None:
+    first_one = settings(
+        max_examples=300, derandomize=True, database=None, phases=[Phase.generate],
+        report_multiple_bugs=False,
+    )  # fmt: skip
     with pytest.raises(AssertionError, match="no order explains"):
-        drive("none", in_pairs=True, examples=100)
+        drive("none", in_pairs=True, search=first_one)

@@ -16,10 +16,10 @@ from engine.verdicts import Break, Verdict
 MIX = "withdraw=4,add=4,transfer=1,batch=1"
 
 
-def ran(path, load, *, seconds=0.15, warmup_s=0.02, seed=1, **options):
+def ran(path, load, *, seconds=0.15, warmup_s=0.02, seed=1):
     return asyncio.run(
         run_round(
-            load, seconds=seconds, warmup_s=warmup_s, seed=seed, path=path, round=0, **options
+            load, seconds=seconds, warmup_s=warmup_s, seed=seed, path=path, round=0, pin=False
         )
     )
 

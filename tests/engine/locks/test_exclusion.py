@@ -40,9 +40,7 @@ async def work(wallet: WalletService, rng: random.Random, *, cut: bool) -> None:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["undisturbed", "cut off"])
-@pytest.mark.parametrize(
-    ("lock", "count"), [*((lock, 1) for lock in SAFE), ("db-row", 2)], ids=str
-)
+@pytest.mark.parametrize(("lock", "count"), [*((lock, 1) for lock in SAFE), ("db-row", 2)], ids=str)
 def test_random_work_leaves_a_perfect_ledger(
     services: Any, lock: str, count: int, cut: bool
 ) -> None:

@@ -97,7 +97,12 @@ def test_a_retry_in_another_process_gets_the_first_receipt(
 @every_lock
 @pytest.mark.parametrize(
     "other",
-    [Withdraw("alice", 2), Add("alice", 1), Withdraw("bob", 1), Withdraw("alice", 1, description="x")],
+    [
+        Withdraw("alice", 2),
+        Add("alice", 1),
+        Withdraw("bob", 1),
+        Withdraw("alice", 1, description="x"),
+    ],
     ids=["amount", "kind", "account", "description"],
 )
 def test_a_key_with_another_body_is_refused(services: Any, lock: str, other: Operation) -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from engine.errors import StoreBusy, StoreFull, StoreUnavailable
 from engine.operations import Add
-from engine.ports import Call, Change, Row
+from engine.ports import Call, Change, Row, Store
 from engine.stores.sqlite import SqliteDatabase
 from engine.timings import CURRENT, Timings
+
+TEXT = "x" * 200
 
 
 @asynccontextmanager
@@ -45,16 +47,24 @@ async def limit_pages(database: SqliteDatabase, pages: int) -> int:
     return int(await database.once(lambda c: c.execute(pragma).fetchall()[0][0]))
 
 
+async def fill(store: Store) -> int:
+    """Write until there is no room; how many writes there was room for."""
+    for number in range(1_000):
+        try:
+            await store.write(*add(number, TEXT))
+        except StoreFull:
+            return number
+    raise AssertionError("the disk never filled up")
+
+
 def test_a_full_disk_is_said_changes_nothing_and_can_be_cured(tmp_path: Path) -> None:
     async def act() -> None:
         async with opened(tmp_path) as database:
             store = database.session()
             await limit_pages(database, 1)
-            written = 0
-            with pytest.raises(StoreFull, match="no room left .* free some disk space"):
-                while written < 1_000:
-                    await store.write(*add(written, "x" * 200))
-                    written += 1
+            written = await fill(store)
+            with pytest.raises(StoreFull, match=r"no room left .* free some disk space"):
+                await store.write(*add(written, TEXT))
             assert await database.balances() == {"u": Row(100 + written, 1 + written)}
             assert len(await database.log()) == 1 + written
             assert (await store.read((), f"k{written}")).earlier is None
@@ -62,7 +72,7 @@ def test_a_full_disk_is_said_changes_nothing_and_can_be_cured(tmp_path: Path) ->
                 await database.reset({f"wallet-{number}": 1 for number in range(2_000)})
             assert await database.balances() == {"u": Row(100 + written, 1 + written)}
             await limit_pages(database, 1_000)
-            await store.write(*add(written, "x" * 200))
+            await store.write(*add(written, TEXT))
             assert await database.balances() == {"u": Row(101 + written, 2 + written)}
 
     asyncio.run(act())
@@ -84,7 +94,7 @@ def test_a_write_lock_held_elsewhere_is_busy_after_the_timeout_and_changes_nothi
                 "give": ("held", "A"),
             }
             with write_lock(database):
-                with pytest.raises(StoreBusy, match="the database is busy .* try again"):
+                with pytest.raises(StoreBusy, match=r"the database is busy .* try again"):
                     await getattr(store, verb)(*arguments[verb])
                 await store.rollback()
                 assert await store.read(("u",), "k0") == ({"u": Row(100, 1)}, None)

@@ -13,6 +13,10 @@ from engine.stores.sqlite import SqliteDatabase
 from engine.stores.sqlite_schema import SCHEMA_VERSION
 
 
+async def pragma(database: SqliteDatabase, name: str) -> object:
+    return await database.once(lambda c: c.execute(f"PRAGMA {name}").fetchall()[0][0])
+
+
 async def open_and_close(path: Path) -> dict[str, Row]:
     async with await SqliteDatabase.open(path) as database:
         return await database.balances()
@@ -82,11 +86,8 @@ def test_the_file_is_in_wal_mode_with_the_synchronous_level_asked_for(tmp_path: 
         for level, number in levels.items():
             path = tmp_path / "wallets.db"
             async with await SqliteDatabase.open(path, synchronous=level) as database:  # type: ignore[arg-type]
-                for pragma, value in (("journal_mode", "wal"), ("synchronous", number)):
-                    asked = f"PRAGMA {pragma}"
-                    assert await database.once(lambda c, a=asked: c.execute(a).fetchall()) == [
-                        (value,)
-                    ]
+                assert await pragma(database, "journal_mode") == "wal"
+                assert await pragma(database, "synchronous") == number
 
     asyncio.run(act())
 

@@ -70,7 +70,9 @@ def test_a_write_with_a_key_that_is_there_changes_nothing_and_answers_with_its_r
             store = database.session()
             first = await store.write(PAY, CHANGES)
             again = Call("again", PAY.operation, key="k")
-            assert await store.write(again, (Change("u", 95, 90, 2), Change("v", 5, 10, 2))) == first
+            assert (
+                await store.write(again, (Change("u", 95, 90, 2), Change("v", 5, 10, 2))) == first
+            )
             assert await database.balances() == {"u": Row(95, 2), "v": Row(5, 2)}
             assert len(await database.log()) == 4
 
@@ -160,7 +162,9 @@ def test_only_its_owner_gives_a_lease_back(tmp_path: Path) -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await store.take("u", "C")
-            await store.write(Call("c", Add("u", 1)), (Change("u", 100, 101, 1),), fence={"u": token})
+            await store.write(
+                Call("c", Add("u", 1)), (Change("u", 100, 101, 1),), fence={"u": token}
+            )
 
     asyncio.run(act())
 
