@@ -26,12 +26,18 @@ from engine.ports import (
 from engine.timings import CURRENT, Timings
 
 
-def _granted(asked_ns: int) -> None:
+def _store_wait_ns() -> int:
+    timings = CURRENT.get()
+    return timings.store_wait_ns if timings is not None else 0
+
+
+def _granted(asked_ns: int, *, stored_ns: int = 0) -> None:
+    """Note a lock that was asked for at `asked_ns`; `stored_ns` of the wait were the store's own."""
     timings = CURRENT.get()
     if timings is not None:
         timings.acquired_ns = perf_counter_ns()
         timings.requested_ns = timings.requested_ns or asked_ns
-        timings.lock_wait_ns += timings.acquired_ns - asked_ns
+        timings.lock_wait_ns += timings.acquired_ns - asked_ns - stored_ns
         timings.locks += 1
 
 
@@ -98,9 +104,9 @@ class TimedStore:
         return receipt
 
     async def take(self, key: str, owner: str) -> int:
-        asked_ns = perf_counter_ns()
+        asked_ns, stored_ns = perf_counter_ns(), _store_wait_ns()
         token = await self._inner.take(key, owner)
-        _granted(asked_ns)
+        _granted(asked_ns, stored_ns=_store_wait_ns() - stored_ns)
         return token
 
     async def give(self, key: str, owner: str) -> None:

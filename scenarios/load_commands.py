@@ -15,7 +15,7 @@ from engine.load.stats import ratios
 from engine.results import Load, LoadRun, Ratio
 from engine.service.serve import Settings, run
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
-from reports import terminal
+from reports.terminal_load import print_load
 from scenarios.console import out, print_json, progress
 from scenarios.explore_commands import Json
 
@@ -76,7 +76,7 @@ def bench(
         described = asdict(machine(synchronous=synchronous, pin=pin))
         print_json({"machine": described, **loads_json(runs, compared)})
     else:
-        terminal.print_load(out, runs, compared)
+        print_load(out, runs, compared)
     raise typer.Exit(_bench_status(runs, expect))
 
 
@@ -187,7 +187,7 @@ def load(
     if as_json:
         print_json(loads_json([found], [])["runs"][0])
     else:
-        terminal.print_load(out, [found], [])
+        print_load(out, [found], [])
     raise typer.Exit(exit_status(found.verdict, expected=expect))
 
 

@@ -111,7 +111,7 @@ def test_only_locustfiles_import_locust() -> None:
 
 def test_locustfiles_import_locust_the_standard_library_and_the_engine_only() -> None:
     # gevent is locust's own event loop: what waits inside a locustfile waits in gevent.
-    allowed = {*sys.stdlib_module_names, "locust", "gevent", "engine", "locustfiles"}
+    allowed = {*sys.stdlib_module_names, "locust", "gevent", "hdrh", "engine", "locustfiles"}
     strangers = {
         str(path): sorted(imported(tree) - allowed)
         for path, tree in TREES.items()

@@ -17,12 +17,17 @@ _SINGLES_MIX, _BATCH_MIX = "withdraw=1,add=2,transfer=1", "batch=1"
 _READS_MIX = "balance=9,add=1"
 
 # A call of several legs counts as that many operations.
-_LOCKS = "lock acquisitions per operation"
+_ACCESSES = "database accesses per operation"
 MEASURES: dict[str, Callable[[LoadRun, int], float]] = {
-    _LOCKS: lambda run, legs: run.locks_per_operation / legs,
-    "database accesses per operation": lambda run, legs: run.store_accesses_per_operation / legs,
+    "lock acquisitions per operation": lambda run, legs: run.locks_per_operation / legs,
+    _ACCESSES: lambda run, legs: run.store_accesses_per_operation / legs,
     "operations per second": lambda run, legs: run.throughput_per_s * legs,
+    "median answer, ms": lambda run, legs: run.latency.p50_ms,
 }
+_OF_BATCHES = ("lock acquisitions per operation", _ACCESSES, "operations per second")
+# Not throughput: clients that are answered from memory at once keep the loop busy, and those that
+# write beside them wait for it.
+_OF_CACHE = (_ACCESSES, "median answer, ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,8 @@ def guide_claims(
     batch = f"batches of {BATCH_LEGS}, not one by one"
     cache = "cache first, 9 of 10 calls read"
     return (
-        *(claim(batch, measure, singles, batches, BATCH_LEGS) for measure in MEASURES),
-        *(claim(cache, measure, direct, cached) for measure in MEASURES if measure != _LOCKS),
+        *(claim(batch, measure, singles, batches, BATCH_LEGS) for measure in _OF_BATCHES),
+        *(claim(cache, measure, direct, cached) for measure in _OF_CACHE),
     )
 
 

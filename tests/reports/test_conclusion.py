@@ -68,6 +68,7 @@ def test_stores_that_disagree_are_a_surprise_without_any_expectation(found: Foun
     model = replace(found.cells[0], expected=None)
     live = replace(model, store="sqlite", verdict=Verdict.SAFE, kinds=(), losing=0, witness=None)
     conclusion = conclude(Found((model, live)))
+    assert conclusion.headline == "1 result is not as expected: look there first."
     assert "stores disagree" in conclusion.sentences[0].text
     assert "broken on memory and safe on sqlite" in conclusion.sentences[0].text
 

@@ -46,9 +46,10 @@ def test_random_work_leaves_a_perfect_ledger(
 ) -> None:
     async def act() -> None:
         async with services(lock, count) as (database, wallets):
-            await asyncio.gather(
-                *(work(wallets[n % count], random.Random(n), cut=cut) for n in range(6))
-            )
+            async with asyncio.timeout(30):
+                await asyncio.gather(
+                    *(work(wallets[n % count], random.Random(n), cut=cut) for n in range(6))
+                )
             assert audit(await database.balances(), await database.log()) == ()
 
     asyncio.run(act())

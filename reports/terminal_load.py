@@ -1,0 +1,90 @@
+"""Load runs on a terminal: what each strategy costs, and what became of the money."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.results import Load, LoadRun, Ratio
+from engine.verdicts import Verdict
+from reports.costs import ratio_sentence
+from reports.reading import in_order, lost_words
+
+_STYLES = {Verdict.CLEAN: "green", Verdict.BROKEN: "bold red"}
+_FINDINGS_MAX = 3
+
+
+def print_load(out: Console, runs: Sequence[LoadRun], ratios: Sequence[Ratio]) -> None:
+    """One row for each load, medians over its rounds; then ratios, findings and caveats."""
+    loads = in_order(run.load for run in runs)
+    out.print(_title(runs), style="bold")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    table.add_column("lock", no_wrap=True)
+    for column in ("work", "calls/s", "p50", "p99", "wait p50", "wait p99", "db p99"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("money", no_wrap=True)
+    for load in loads:
+        table.add_row(*_row(load, [run for run in runs if run.load == load]))
+    out.print(table)
+    out.print(Text("p50, p99: latency; wait: for the lock; db: for the database; all in ms", "dim"))
+    for ratio in ratios:
+        if ratio.measure == "throughput":  # the others are in --json and in the report
+            out.print(Text(f"• {ratio_sentence(ratio)}"))
+    _print_findings(out, runs)
+    out.print(
+        Text(
+            "A closed loop: a client that waits sends nothing, so stalls weigh less here than for"
+            " independent callers. Clean is what happened; safe is what `walletrace explore` says.",
+            style="dim",
+        )
+    )
+
+
+def _title(runs: Sequence[LoadRun]) -> str:
+    load = runs[0].load
+    workers = f", {load.workers} workers" if load.workers > 1 else ""
+    rounds = len({run.round for run in runs})
+    return (
+        f"{runs[0].driver}: {load.clients} clients, accounts {load.accounts}, {load.mix}{workers},"
+        f" {rounds} round{'s' if rounds > 1 else ''} of {runs[0].seconds:.1f} s"
+    )
+
+
+def _row(load: Load, runs: Sequence[LoadRun]) -> list[Text]:
+    def middle(value: Callable[[LoadRun], float]) -> str:
+        return f"{median(value(run) for run in runs):,.1f}"
+
+    return [
+        Text(load.lock),
+        Text(f"{load.work_ms:g}"),
+        Text(f"{median(run.throughput_per_s for run in runs):,.0f}"),
+        Text(middle(lambda run: run.latency.p50_ms)),
+        Text(middle(lambda run: run.latency.p99_ms)),
+        Text(middle(lambda run: run.lock_wait.p50_ms)),
+        Text(middle(lambda run: run.lock_wait.p99_ms)),
+        Text(middle(lambda run: run.store_wait.p99_ms)),
+        _money(runs),
+    ]
+
+
+def _money(runs: Sequence[LoadRun]) -> Text:
+    """The worst of the rounds."""
+    worst = max(runs, key=lambda run: (run.verdict is not Verdict.CLEAN, abs(run.lost_cents)))
+    said = lost_words(worst.lost_cents) if worst.lost_cents else str(worst.verdict)
+    return Text(said, _STYLES.get(worst.verdict, "yellow"))
+
+
+def _print_findings(out: Console, runs: Sequence[LoadRun]) -> None:
+    for run in runs:
+        for finding in run.findings[:_FINDINGS_MAX]:
+            out.print(Text(f"✗ {run.load.lock}: {finding.message}", "red"))
+        if run.findings:
+            more = len(run.findings) - _FINDINGS_MAX
+            if more > 0:
+                out.print(Text(f"  … and {more} more findings like these", "red"))
+            return
+    for run in runs:
+        if run.note:
+            out.print(Text(f"note: {run.load.lock}: {run.note}", "yellow"))
