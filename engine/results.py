@@ -137,9 +137,17 @@ class LoadRun:
     note: str = ""
 
 
+# The range of n rounds holds the median with a chance of 1 - 2**(1 - n): 97 % for six.
+ROUNDS_FOR_INTERVAL = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How `lock` compares with `baseline`: the median of paired rounds and a 95 % interval."""
+    """How `lock` compares with `baseline` under one load: the median of paired rounds.
+
+    `low` to `high` is a 95 % interval of the median from ROUNDS_FOR_INTERVAL rounds on; fewer
+    rounds allow no such interval, and it is their range.
+    """
 
     measure: str
     lock: str
@@ -149,6 +157,7 @@ class Ratio:
     low: float
     high: float
     rounds: int
+    accounts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

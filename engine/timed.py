@@ -32,7 +32,7 @@ def _store_wait_ns() -> int:
 
 
 def _granted(asked_ns: int, *, stored_ns: int = 0) -> None:
-    """Note a lock that was asked for at `asked_ns`; `stored_ns` of the wait were the store's own."""
+    """Note a lock asked for at `asked_ns`; `stored_ns` of the wait were the store's own."""
     timings = CURRENT.get()
     if timings is not None:
         timings.acquired_ns = perf_counter_ns()

@@ -78,6 +78,7 @@ def ratios(runs: Iterable[LoadRun], *, baseline: str, seed: int) -> list[Ratio]:
                         low=low,
                         high=high,
                         rounds=len(quotients),
+                        accounts=load.accounts,
                     )
                 )
     return found
