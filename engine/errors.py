@@ -8,7 +8,7 @@ WalletraceError
 ├── SystemFault           the system could not do it; says whether anything may have changed
 │   ├── StoreBusy         StoreFull        StoreUnavailable
 │   ├── Conflict          VersionChanged   FenceLost      LockTimeout
-│   └── Timeout           CacheUnavailable
+│   └── Timeout           CacheUnavailable LoadFailed
 └── UsageError            a name or option that does not exist (exit status 2)
 
 A conflict is never reported as insufficient funds: one means "try again", the other "you cannot".
@@ -162,6 +162,12 @@ class CacheUnavailable(SystemFault):
     """The cache failed. The wallet logs a warning and reads the database instead."""
 
     code = "cache_unavailable"
+
+
+class LoadFailed(SystemFault):
+    """The service or Locust did not do its part, so a load run has no result."""
+
+    code = "load_failed"
 
 
 class UsageError(WalletraceError):

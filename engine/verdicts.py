@@ -42,11 +42,15 @@ class Break(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong. `cents`: money made (positive) or lost (negative), where known."""
+    """One thing that is wrong. `cents`: money made (positive) or lost (negative), where known.
+
+    `client`: to whom it happened, where that is one.
+    """
 
     kind: Break
     message: str
     cents: int = 0
+    client: str = ""
 
 
 def exit_status(verdict: Verdict, *, expected: Verdict | None = None) -> int:

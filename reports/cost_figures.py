@@ -5,6 +5,7 @@ from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from engine.results import LoadRun
 from reports.costs import load_words
@@ -108,8 +109,14 @@ def draw_money(runs: Sequence[LoadRun], caption: str) -> Picture | None:
             _money_row(axes, place, mine)
         axes.set_yticks(range(len(rows)), [_row_name(*row) for row in rows])
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="money lost or made in a run, whole units")
+        decades = len(str(max(abs(run.lost_cents) for run in runs) // 100))
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(-0.4, max(10.0, max(abs(r.lost_cents) for r in runs) / 100) ** 1.9)
+        # Room on the right for what became of each.
+        axes.set_xlim(-0.4, 10 ** (decades * 1.8 + 1))
+        axes.set_xticks(
+            [0, *(10**power for power in range(0, decades + 1, 1 if decades < 5 else 2))]
+        )
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(axis="x")
         alt = "Money lost or made under load: " + "; ".join(

@@ -72,15 +72,15 @@ def _bullet(text: str, width: int, *, wrong: bool) -> Table:
 
 def _summary(found: Found) -> Table:
     stands = standings(found)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("lock", no_wrap=True)
     topologies = in_order(stand.topology for stand in stands)
     for topology in topologies:
         table.add_column(topology.replace("-", " "), min_width=9)
     if found.load_runs:
         table.add_column("calls/s", justify="right")
-        table.add_column("wait p99 ms", justify="right")
-        table.add_column("under load")
+        table.add_column("wait p99, ms", justify="right")
+        table.add_column("under load", no_wrap=True)
     for lock in in_order([s.lock for s in stands] + [run.load.lock for run in found.load_runs]):
         at = {stand.topology: stand for stand in stands if stand.lock == lock}
         row = [_standing(at[topology]) if topology in at else Text("–") for topology in topologies]
@@ -93,7 +93,7 @@ def _summary(found: Found) -> Table:
 def _standing(stand: Standing) -> Text:
     """How many scenarios hold, or break; those that break under every lock are told below."""
     if stand.broken:
-        return Text(f"✗ {len(stand.broken)} broken", _STYLES[Verdict.BROKEN])
+        return Text(f"✗ {len(stand.broken)} break", _STYLES[Verdict.BROKEN])
     if stand.unsettled:
         return Text(f"? {len(stand.unsettled)} open", _STYLES[Verdict.UNKNOWN])
     return Text(f"✓ {len(stand.safe)} safe", _STYLES[Verdict.SAFE])

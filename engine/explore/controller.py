@@ -1,6 +1,6 @@
 """One run under one schedule: whose step is next, and with which fault, is decided here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,7 +69,20 @@ class Run:
 
 
 Choose = Callable[[Sequence[Move]], int]
-Observe = Callable[[World, Lane, Move, Step, Any], Any]
+
+
+class Seen(NamedTuple):
+    """What an observer is told after a move: `instance` is the one the lane talks to, or -1."""
+
+    world: World
+    lane: Lane
+    instance: int
+    move: Move
+    step: Step
+    result: Any
+
+
+Observe = Callable[[Seen], Awaitable[None]]
 
 
 async def run_schedule(
@@ -95,7 +108,7 @@ async def run_schedule(
         preempts = previous is not lane and _is_cut_off(previous, able)
         stage.moves += 1
         stage.released.clear()
-        result = None
+        result, before = None, lane.instance
         if move.how is How.CRASH:
             crashes -= 1
             assert lane.instance is not None
@@ -108,7 +121,10 @@ async def run_schedule(
         freed = tuple(stage.released)
         taken.append(Taken(move, step, result, freed, chosen, len(options), preempts))
         if observe is not None:
-            await observe(world, lane, move, step, result)
+            # A request's last step takes the client out of it, its first one into it.
+            instance = before if lane.instance is None else lane.instance
+            at = -1 if instance is None else instance
+            await observe(Seen(world, lane, at, move, step, result))
         previous = lane
     awaited = tuple(_awaited(lane) for lane in stage.waiting()) if deadlocked else ()
     overlong = bool(stage.waiting()) and not deadlocked

@@ -43,7 +43,7 @@ def _money(scenario: Scenario, run: Run, faulted: bool) -> tuple[Finding, ...]:
         return ()
     changes = [c for c in run.history if not isinstance(c.request, Balance | CheckSufficient)]
     if explained(scenario.openings, changes, final):
-        return (Finding(Break.READS, _stale(run.history)),)
+        return (_stale(scenario, run.history, final),)
     if explained(scenario.openings, changes, final, real_time=False):
         return (Finding(Break.ORDER, "no order of the calls fits real time"),)
     return (Finding(Break.MONEY, "no order of the calls explains the answers and balances"),)
@@ -84,14 +84,24 @@ def _wrong_balances(correct: Mapping[str, int], held: Mapping[str, int]) -> Find
     return Finding(Break.MONEY, shown, sum(held.values()) - sum(correct.values()))
 
 
-def _stale(history: Sequence[CallRecord]) -> str:
+def _stale(scenario: Scenario, history: Sequence[CallRecord], final: Mapping[str, int]) -> Finding:
+    """The answer without which everything can be explained, or else the last one."""
     asked = [call for call in history if isinstance(call.request, Balance | CheckSufficient)]
-    last = asked[-1]
-    assert isinstance(last.request, Balance | CheckSufficient)
-    shown = show_cents(last.answer) if type(last.answer) is int else last.answer
-    return (
-        f"a stale answer: {last.client} was told {last.request.account} {shown}"
-        " after the balance had changed"
+    stale = next(
+        (
+            call
+            for call in asked
+            if explained(scenario.openings, [c for c in history if c is not call], final)
+        ),
+        asked[-1],
+    )
+    assert isinstance(stale.request, Balance | CheckSufficient)
+    told = show_cents(stale.answer) if type(stale.answer) is int else stale.answer
+    return Finding(
+        Break.READS,
+        f"a stale answer: {stale.client} was told {stale.request.account} {told}, which was no"
+        " longer so when it asked",
+        client=stale.client,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from engine.explore.controller import Move, Run, follow, run_schedule
 from engine.explore.judge import judge
 from engine.explore.scenario import Faults
-from engine.explore.witness import Observer, canonical
+from engine.explore.witness import Observer, canonical, marked
 from engine.explore.world import Setting, World
 from engine.money import show_cents
 from engine.results import Witness
@@ -188,7 +188,7 @@ async def replay(
     return Witness(
         run.schedule,
         run.preemptions,
-        tuple(observer.events),
+        marked(observer.events, findings),
         findings,
         "; ".join(finding.message for finding in findings) or "nothing is wrong",
         setting.scenario.correct,

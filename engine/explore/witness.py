@@ -6,12 +6,12 @@ guide's: A reads, B reads, A writes, B writes.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from engine.explore.controller import Move, Taken
-from engine.explore.stage import Lane
+from engine.explore.controller import Seen, Taken
 from engine.explore.steps import Step, SteppedMutex
-from engine.explore.world import How, World
+from engine.explore.world import How
 from engine.money import show_cents
 from engine.operations import (
     Add,
@@ -25,6 +25,7 @@ from engine.operations import (
     Withdraw,
 )
 from engine.results import TimelineEvent
+from engine.verdicts import Break, Finding
 
 _EVERYTHING = ("everything",)
 
@@ -92,29 +93,55 @@ class Observer:
         self.events: list[TimelineEvent] = []
         self._leases: dict[str, list[str]] = {}
 
-    async def __call__(self, world: World, lane: Lane, move: Move, step: Step, result: Any) -> None:
+    async def __call__(self, seen: Seen) -> None:
+        lane, how, step = seen.lane, seen.move.how, seen.step
         leases = self._leases.setdefault(lane.name, [])
-        if step.kind == "take" and move.how in (How.GO, How.LOSE):
+        if step.kind == "take" and how in (How.GO, How.LOSE):
             leases.append(step.args[0])
         elif step.kind == "give" and step.args[0] in leases:
             leases.remove(step.args[0])
         before = self.events[-1].balances if self.events else None
-        mutexes = [mutex.name for mutex in world.stage.held_by(lane)]
+        mutexes = [mutex.name for mutex in seen.world.stage.held_by(lane)]
         self.events.append(
             TimelineEvent(
                 step=len(self.events),
                 client=lane.name,
-                instance=lane.instance if lane.instance is not None else -1,
+                instance=seen.instance,
                 kind=step.kind,
-                how={How.GO: "go", How.CANCEL: "cancelled", How.LOSE: "answer lost"}.get(
-                    move.how, "crashed"
-                ),
-                text=tell(step, result, move.how),
-                balances=dict(await world.balances()),
+                how=_HOW[how],
+                text=tell(step, seen.result, how),
+                balances=dict(await seen.world.balances()),
                 holds=tuple(mutexes + leases),
-                wrong=_overwrites(step, move.how, result, before),
+                wrong=_overwrites(step, how, seen.result, before),
             )
         )
+
+
+_HOW = {
+    How.GO: "go",
+    How.CANCEL: "cancelled",
+    How.LOSE: "answer lost",
+    How.CRASH: "crashed",
+}
+
+
+def marked(
+    events: Sequence[TimelineEvent], findings: Sequence[Finding]
+) -> tuple[TimelineEvent, ...]:
+    """The events with the step marked at which it went wrong, if no lost update marks one."""
+    if not findings or not events or any(event.wrong for event in events):
+        return tuple(events)
+    looked_for = {
+        Break.MONEY: ("write",),
+        Break.READS: ("cache_get", "read"),
+    }.get(findings[0].kind, ())
+    fitting = [
+        event
+        for event in events
+        if event.kind in looked_for and findings[0].client in ("", event.client)
+    ]
+    last = (fitting or events)[-1]
+    return tuple(replace(event, wrong=event is last) for event in events)
 
 
 def _overwrites(step: Step, how: How, result: Any, before: Any) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from engine.errors import SystemFault, UsageError
+from engine.errors import LoadFailed, UsageError
 from engine.results import Load, LoadRun, Percentiles
 from engine.verdicts import EXIT_USAGE, Break, Finding, Verdict
 
@@ -49,12 +49,6 @@ LOCUSTFILES = ("wallet", "steady", "ramp", "spike")
 
 Synchronous = Literal["OFF", "NORMAL", "FULL"]
 Progress = Callable[[float, float], None]
-
-
-class LoadFailed(SystemFault):
-    """The service or Locust did not do its part, so there is no result."""
-
-    code = "load_failed"
 
 
 def run_load(

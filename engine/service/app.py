@@ -19,7 +19,6 @@ from engine.cached_reads import CachedReads, DirectReads
 from engine.caches import MemoryCache
 from engine.catalog import lock_strategy
 from engine.errors import WalletraceError
-from engine.stores.working import Working
 from engine.monitoring import PrometheusMonitor, operation_logger
 from engine.orders import Fulfil, OrderService, accept
 from engine.ports import Monitor, Runtime, Store
@@ -32,6 +31,7 @@ from engine.service.routes import ROUTES, Endpoint, Mutation, Page, Question
 from engine.service.server_timing import NotingMonitor, noting
 from engine.service.settings import Settings
 from engine.stores.sqlite import SqliteDatabase
+from engine.stores.working import Working
 from engine.timed import TimedRuntime, Watched
 from engine.wallet import WalletService
 

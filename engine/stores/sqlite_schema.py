@@ -1,12 +1,16 @@
 """The tables of a walletrace SQLite file, and the refusal to touch any other file."""
 
 import sqlite3
+import time
 from collections.abc import Mapping
 
 from engine.errors import StoreUnavailable
 
 APPLICATION_ID = 0x57544343  # "WTCC": names the file as ours
 SCHEMA_VERSION = 1
+# To whom else is just opening the new file SQLite answers "busy" at once, whatever the timeout.
+WAL_TRIES_MAX = 200
+WAL_PAUSE_S = 0.01
 
 _TABLES = """
 CREATE TABLE wallets (
@@ -46,8 +50,7 @@ def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     if _is_ours(connection, path):
         return
-    # WAL is kept in the file; it lets readers go on beside the one writer.
-    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    _use_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if not _is_ours(connection, path):  # another process may have been quicker
@@ -62,19 +65,33 @@ def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None
         raise
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers go on beside the one writer; the file itself remembers it."""
+    for tried in range(1, WAL_TRIES_MAX + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or tried == WAL_TRIES_MAX:
+                raise
+            time.sleep(WAL_PAUSE_S)
+
+
 def _is_ours(connection: sqlite3.Connection, path: str) -> bool:
+    # Tables first: who made them has marked the file in the same transaction, so that another
+    # process's file is never seen half made, though nothing is locked between these questions.
+    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        return False
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    if mark != APPLICATION_ID:
+        raise StoreUnavailable(f"{path} holds somebody else's tables", "name a file of its own")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if (mark, version) == (APPLICATION_ID, SCHEMA_VERSION):
-        return True
-    if mark == APPLICATION_ID:
+    if version != SCHEMA_VERSION:
         raise StoreUnavailable(
             f"{path} has schema {version}, this walletrace knows {SCHEMA_VERSION}",
             "name another file",
         )
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-        raise StoreUnavailable(f"{path} holds somebody else's tables", "name a file of its own")
-    return False
+    return True
 
 
 def reset(connection: sqlite3.Connection, openings: Mapping[str, int], time_ms: int) -> None:

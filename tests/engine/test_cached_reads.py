@@ -59,18 +59,26 @@ class Shaky(MemoryCache):
 
 
 class Late(MemoryCache):
-    """A cache whose puts wait until they are let through, in any order."""
+    """A cache that, while it is not open, keeps everybody waiting until they are let through."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waiting: list[asyncio.Event] = []
         self.open = True
 
+    async def get(self, account: str) -> Row | None:
+        row = await super().get(account)
+        await self._let_through()
+        return row
+
     async def put(self, account: str, row: Row) -> None:
+        await self._let_through()
+        await super().put(account, row)
+
+    async def _let_through(self) -> None:
         if not self.open:
             self.waiting.append(event := asyncio.Event())
             await event.wait()
-        await super().put(account, row)
 
 
 class Events(list[str]):
@@ -102,8 +110,9 @@ async def opened(
         events = Events()
         reads = CachedReads(cache, database.session, runtime, events)
         wallet = WalletService(PerUserLock(runtime), database.session, runtime, reads=reads)
-        yield World(wallet, database, runtime, events)
-        await runtime.drain()
+        async with asyncio.timeout(30):
+            yield World(wallet, database, runtime, events)
+            await runtime.drain()
         assert runtime.cell("doubts", dict[str, int]).value == {}
 
 
@@ -149,9 +158,24 @@ def test_an_answer_does_not_wait_for_the_cache_and_nobody_reads_the_old_balance(
             await world.wallet.withdraw("alice", 400)
             await asyncio.sleep(0)
             assert len(cache.waiting) == 1
-            assert await cache.get("alice") == Row(1_000, 1)
             assert await world.wallet.balance("alice") == 600
             cache.waiting[0].set()
+
+    asyncio.run(act())
+
+
+def test_a_change_that_begins_while_the_cache_is_being_asked_is_not_overlooked() -> None:
+    async def act() -> None:
+        cache = Late()
+        async with opened(cache) as world:
+            assert await world.wallet.balance("alice") == 1_000
+            cache.open = False
+            asking = asyncio.create_task(world.wallet.balance("alice"))
+            await asyncio.sleep(0)
+            await world.wallet.withdraw("alice", 400)
+            cache.waiting[0].set()
+            assert await asking == 600
+            cache.waiting[1].set()
 
     asyncio.run(act())
 
@@ -167,6 +191,7 @@ def test_a_late_refresh_never_overwrites_a_newer_balance() -> None:
             for refresh in reversed(cache.waiting):
                 refresh.set()
                 await asyncio.sleep(0)
+            cache.open = True
             await world.runtime.drain()
             assert await cache.get("alice") == Row(700, 4)
             assert await world.wallet.balance("alice") == 700

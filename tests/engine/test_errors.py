@@ -33,6 +33,7 @@ SYSTEM = {
     "LockTimeout": "lock_timeout",
     "Timeout": "timeout",
     "CacheUnavailable": "cache_unavailable",
+    "LoadFailed": "load_failed",
 }
 OTHERS = {
     "WalletraceError": "walletrace_error",

@@ -69,7 +69,10 @@ def test_a_schedule_repeats_its_run_exactly(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", LOCK_STRATEGIES)
 def test_the_canonical_order_of_a_run_can_be_taken_and_ends_the_same_way(lock: str) -> None:
-    @given(programs(list(TOPOLOGIES)), luck)
+    # With a cache, whose trust in its entries is no step, the order told may be one to discard.
+    plain = programs(list(TOPOLOGIES)).map(lambda program: replace(program, cached=False))
+
+    @given(plain, luck)
     def ends_alike(program: ConcurrentProgram, seed: int) -> None:
         run = lucky_run(program, lock, seed)
         told = canonical(run.taken, list(CLIENT_NAMES))

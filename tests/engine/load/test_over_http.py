@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import UsageError
-from engine.load.over_http import LoadFailed, run_load
+from engine.errors import LoadFailed, UsageError
+from engine.load.over_http import run_load
 from engine.verdicts import Verdict
 
 
