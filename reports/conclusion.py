@@ -241,16 +241,18 @@ def _unsettled(stands: list[Standing]) -> Iterator[Sentence]:
 
 
 def _programs(found: Found) -> Iterator[Sentence]:
-    for result in found.programs:
-        if result.verdict is Verdict.BROKEN:
-            shrunk = f", shrunk to: {result.smallest}" if result.smallest else ""
-            text = f"Random programs broke {result.lock} on {result.store}{shrunk}."
-        else:
-            text = (
-                f"{result.examples:,} random programs left {result.lock} on {result.store}"
-                f" {result.verdict}."
-            )
-        yield Sentence(Tone.COST, text)
+    broken = [result for result in found.programs if result.verdict is Verdict.BROKEN]
+    for lock in in_order(result.lock for result in broken):
+        mine = [result for result in broken if result.lock == lock]
+        smallest = min((result.smallest for result in mine), key=len)
+        shrunk = f", shrunk to: {smallest}" if smallest else ""
+        stores = listed(in_order(result.store for result in mine))
+        yield Sentence(Tone.COST, f"Random programs broke {lock} on {stores}{shrunk}.")
+    for verdict in in_order(result.verdict for result in found.programs if result not in broken):
+        mine = [result for result in found.programs if result.verdict is verdict]
+        locks = listed(in_order(result.lock for result in mine))
+        count = sum(result.examples for result in mine)
+        yield Sentence(Tone.COST, f"{count:,} random programs left {locks} {verdict}.")
 
 
 def _limits(found: Found) -> Iterator[str]:

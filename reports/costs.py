@@ -5,7 +5,7 @@ Only strategies that held are compared: the speed of one that loses money says n
 
 from collections.abc import Iterator, Sequence
 
-from engine.results import LoadRun, Ratio
+from engine.results import ROUNDS_FOR_INTERVAL, LoadRun, Ratio
 from engine.verdicts import Verdict
 from reports.found import Found
 from reports.reading import in_order, listed, lost_words
@@ -13,13 +13,13 @@ from reports.standing import standings
 
 
 def cost_sentences(found: Found) -> Iterator[str]:
-    """One sentence for each ratio between strategies that may be used somewhere."""
+    """Throughput of strategies that may be used somewhere, where there were rounds enough."""
     ruled_out = _ruled_out(found)
-    compared = [r for r in found.ratios if not {r.lock, r.baseline} & ruled_out]
-    yield from (ratio_sentence(ratio) for ratio in compared)
-    left_out = in_order(
-        name for r in found.ratios for name in (r.lock, r.baseline) if name in ruled_out
-    )
+    told = [r for r in found.ratios if r.measure == "throughput" and has_interval(r)]
+    compared = [r for r in told if not {r.lock, r.baseline} & ruled_out]
+    # Work inside the lock first: there the strategies differ most.
+    yield from map(ratio_sentence, sorted(compared, key=lambda ratio: -ratio.work_ms))
+    left_out = in_order(name for r in told for name in (r.lock, r.baseline) if name in ruled_out)
     if left_out:
         yield (
             f"The speed of {listed(left_out)} is not compared: what loses money or gets stuck has"
@@ -43,17 +43,28 @@ def ratio_sentence(ratio: Ratio) -> str:
     With no work inside the lock, throughput of per-user and global cannot be told apart: 1.02 times (95% interval 0.94 to 1.10, 6 rounds), within noise.
     """  # noqa: E501
     work = f"{ratio.work_ms:g} ms of work" if ratio.work_ms else "no work"
-    interval = f"(95% interval {ratio.low:.2f} to {ratio.high:.2f}, {ratio.rounds} rounds)"
+    over = f" (accounts {ratio.accounts})" if ratio.accounts else ""
+    spread = f"({spread_name(ratio)} {ratio.low:.2f} to {ratio.high:.2f}, {ratio.rounds} rounds)"
     measure = ratio.measure.replace("_", " ")
     if within_noise(ratio):
         return (
-            f"With {work} inside the lock, {measure} of {ratio.lock} and {ratio.baseline} cannot be"
-            f" told apart: {ratio.ratio:.2f} times {interval}, within noise."
+            f"With {work} inside the lock{over}, {measure} of {ratio.lock} and {ratio.baseline}"
+            f" cannot be told apart: {ratio.ratio:.2f} times {spread}, within noise."
         )
     return (
-        f"With {work} inside the lock, {measure} of {ratio.lock} is {ratio.ratio:.2f} times that of"
-        f" {ratio.baseline} {interval}."
+        f"With {work} inside the lock{over}, {measure} of {ratio.lock} is {ratio.ratio:.2f} times"
+        f" that of {ratio.baseline} {spread}."
     )
+
+
+def has_interval(ratio: Ratio) -> bool:
+    """Whether there were rounds enough for a 95 % interval of the median."""
+    return ratio.rounds >= ROUNDS_FOR_INTERVAL
+
+
+def spread_name(ratio: Ratio) -> str:
+    """What `low` to `high` is."""
+    return "95% interval" if has_interval(ratio) else "range"
 
 
 def within_noise(ratio: Ratio) -> bool:
@@ -86,10 +97,11 @@ def load_words(lock: str, runs: Sequence[LoadRun]) -> str:
 
 
 def claim_sentences(found: Found) -> Iterator[str]:
-    """The guide's claims, as measured."""
-    for claim in found.claims:
-        change = f" ({claim.with_it / claim.without:.2f} times)" if claim.without else ""
-        yield (
-            f"The guide's {claim.claim}: {claim.measure} go from {claim.without:,.2f} to"
-            f" {claim.with_it:,.2f}{change}."
-        )
+    """The guide's claims, as measured: one sentence for each recommendation."""
+    for recommended in in_order(claim.claim for claim in found.claims):
+        changes = [
+            f"{claim.measure} {claim.without:,.2f} → {claim.with_it:,.2f}"
+            for claim in found.claims
+            if claim.claim == recommended
+        ]
+        yield f"The guide's {recommended}: {'; '.join(changes)}."

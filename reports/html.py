@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from engine.money import show_cents
 from reports.conclusion import conclude
-from reports.costs import within_noise
+from reports.costs import spread_name, within_noise
 from reports.figures import Figures, story_caption
 from reports.found import Found
 from reports.matrix_figure import matrix_words
@@ -90,6 +90,7 @@ def _environment() -> Environment:
         "SYMBOLS": SYMBOLS,
         "programs_as_expected": programs_as_expected,
         "unexpected": run_is_unexpected,
+        "spread_name": spread_name,
         "within_noise": within_noise,
     }
     return environment

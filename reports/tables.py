@@ -80,9 +80,10 @@ COLUMNS: Mapping[str, Columns] = {
         "baseline": ("string", "lock strategy it is compared with"),
         "work_ms": ("float64", "declared work inside the lock"),
         "ratio": ("float64", "median of paired rounds"),
-        "low": ("float64", "lower end of the 95 % interval"),
-        "high": ("float64", "upper end of the 95 % interval"),
+        "low": ("float64", "lower end of the 95 % interval; below 6 rounds, of the range"),
+        "high": ("float64", "upper end of the 95 % interval; below 6 rounds, of the range"),
         "rounds": ("int64", "pairs compared"),
+        "accounts": ("string", "which accounts: hot, uniform:N, zipf:N"),
     },
     "programs": {
         "lock": ("string", "lock strategy"),

@@ -150,7 +150,7 @@ def doubtful_histories(draw: st.DrawFn) -> tuple[list[CallRecord], dict[str, int
             history[which] = replace(call, code=code)
         case "answer" if call.outcome is OK:
             history[which] = replace(call, answer=draw(st.integers(0, 6)))
-        case _:
+        case _ if not isinstance(call.request, Balance | CheckSufficient):
             history[which] = replace(call, request=draw(legs))
     return history, final
 

@@ -41,6 +41,22 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     asyncio.run(act())
 
 
+def test_who_opens_a_new_file_waits_for_whoever_is_just_making_it(tmp_path: Path) -> None:
+    async def act() -> None:
+        path = tmp_path / "wallets.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as somebody_else:
+            somebody_else.execute("BEGIN IMMEDIATE")
+            # Without a busy timeout: SQLite does not heed it where the journal changes to WAL.
+            opening = asyncio.create_task(SqliteDatabase.open(path, busy_timeout_s=0))
+            await asyncio.sleep(0.05)
+            assert not opening.done()
+            somebody_else.execute("COMMIT")
+        async with await opening as database:
+            assert await database.balances() == {}
+
+    asyncio.run(act())
+
+
 def test_somebody_elses_database_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     with closing(sqlite3.connect(path)) as theirs, theirs:
