@@ -48,7 +48,7 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:
         raise UsageError(
             f"cannot import {module_name!r} for the {what} {name!r} ({error})",
             "run from the folder that holds the module",

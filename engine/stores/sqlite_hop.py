@@ -39,7 +39,11 @@ async def wait_out(work: Awaitable[T]) -> T:
 
 def typed_error(error: Exception) -> Exception:
     """The typed error for what sqlite3 or aiosqlite raised; others come back unchanged."""
-    if isinstance(error, ValueError) and "closed" in str(error).lower():
+    # aiosqlite says "Connection closed" before a close has ended, "no active connection" after it.
+    if isinstance(error, ValueError) and str(error) in (
+        "Connection closed",
+        "no active connection",
+    ):
         return StoreUnavailable("the database connection is closed", "open the database again")
     if not isinstance(error, sqlite3.Error):
         return error
@@ -80,7 +84,7 @@ async def hop(connection: aiosqlite.Connection, work: Work[T], asked_ns: int = 0
         with suppress(ValueError):  # closed meanwhile, which waits for the thread too
             await wait_out(connection._execute(lambda: None))  # type: ignore[no-untyped-call]
         raise
-    except Exception as error:
+    except (sqlite3.Error, ValueError) as error:
         raise typed_error(error) from error
     finally:
         timings = CURRENT.get()
