@@ -27,6 +27,7 @@ ROUNDS = ROUNDS_FOR_INTERVAL
 SECONDS = 0.3
 WARMUP_S = 0.1
 CLIENTS = 16
+MIX = "withdraw=2,add=2,transfer=1"
 WORK_MS = (0.0, 2.0)
 CONTENTION = ("hot", "uniform:10")
 LOCUST_USERS = 30
@@ -118,14 +119,14 @@ def _driven() -> list[LoadRun]:
 
 def _compared() -> list[Load]:
     """Many accounts, where the guide's main claim shows: lock the user and not the world."""
-    base = Load("", CLIENTS, "uniform:1000", "withdraw=2,add=2,transfer=1")
+    base = Load("", CLIENTS, "uniform:1000", MIX)
     return rounds.loads(list(LOCK_STRATEGIES), base, work_ms=WORK_MS)
 
 
 def _contended() -> list[Load]:
     """From one hot account to many; on it every race is lost sooner or later."""
     return [
-        Load(lock, CLIENTS, accounts, "withdraw=1,add=1", work_ms=work_ms)
+        Load(lock, CLIENTS, accounts, MIX, work_ms=work_ms)
         for accounts in CONTENTION
         for work_ms in WORK_MS
         for lock in LOCK_STRATEGIES

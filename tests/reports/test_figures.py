@@ -16,6 +16,8 @@ from reports.telling import numbered, timeline_lanes
 from reports.theme import DARK, LIGHT, Picture, darkened
 from reports.timeline_figure import draw_timeline
 
+pytestmark = pytest.mark.slow
+
 
 def few(found: Found) -> list[Picture | None]:
     runs = [run for run in found.load_runs if run.driver == "asyncio"]

@@ -15,6 +15,8 @@ from engine.verdicts import Verdict
 from scenarios import matrix, saved
 from scenarios.catalogue import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 KEPT = sorted((Path(__file__).parent.parent / "schedules").glob("*.json"))
 
 

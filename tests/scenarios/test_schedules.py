@@ -21,6 +21,8 @@ from scenarios.expectations import needs_exclusion
 from scenarios.program_strategies import by_luck, luck, programs
 from scenarios.programs import player
 
+pytestmark = pytest.mark.slow
+
 HOLDS = [
     (lock, topology)
     for lock in LOCK_STRATEGIES

@@ -21,6 +21,8 @@ from engine.ports import Call, Mutex, Runtime, Snapshot, Store
 from engine.verdicts import Break, Verdict
 from scenarios.catalogue import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 
 def found(scenario: str, parts: Parts, store: str) -> Explored:
     async def search() -> Explored:

@@ -23,6 +23,8 @@ from engine.ports import Call, Level, Runtime, Store
 from engine.verdicts import Break, Verdict
 from scenarios.catalogue import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 RETRIES_MAX = 3
 
 

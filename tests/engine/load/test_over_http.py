@@ -13,6 +13,8 @@ from engine.errors import LoadFailed, UsageError
 from engine.load.over_http import run_load
 from engine.verdicts import Verdict
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_lock_on_one_hot_account_loses_money():
     told = []
