@@ -48,7 +48,8 @@ def _title(runs: Sequence[LoadRun]) -> str:
     rounds = len({run.round for run in runs})
     return (
         f"{runs[0].driver}: {load.clients} clients, accounts {load.accounts}, {load.mix}{workers},"
-        f" {rounds} round{'s' if rounds > 1 else ''} of {runs[0].seconds:.1f} s"
+        f" {rounds} round{'s' if rounds > 1 else ''} of {runs[0].seconds:.1f} s,"
+        f" SQLite synchronous {load.synchronous}"
     )
 
 

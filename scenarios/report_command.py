@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,10 +17,14 @@ from engine.load.machine import machine
 from engine.load.over_http import run_load
 from engine.load.stats import ratios
 from engine.results import ROUNDS_FOR_INTERVAL, Cell, Load, LoadRun, ProgramsResult, Ratio
+from engine.stores.sqlite import POLL_MS
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, Verdict
 from reports import Found, terminal, write
+from reports.conclusion import conclude
 from scenarios import matrix
-from scenarios.console import out, progress
+from scenarios.console import cell_json, out, print_json, progress
+from scenarios.explore_commands import Json
+from scenarios.load_commands import loads_json
 from scenarios.programs import run_programs
 
 # Sized so that the whole takes less than two minutes on two slow cores.
@@ -35,6 +40,10 @@ LOCUST_S = 2
 EXAMPLES = {"memory": 120, "sqlite": 20}
 SEED = 2026
 
+DB_ROW = (
+    "SQLite has no row locks of its own: leases in a lock table, with owner, expiry and fencing"
+    f" token; the first waiter of each process asks again every {POLL_MS:g} ms"
+)
 NOT_COVERED = (
     "Exploration ran the scenarios listed, with their clients and operations, and no others.",
     "The model follows SQLite's rules; PostgreSQL and other databases are not covered here.",
@@ -47,6 +56,7 @@ def report(
     folder: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = Path(
         "reports/out"
     ),
+    as_json: Json = False,
 ) -> None:
     """Explore, load, judge, and write index.html with its figures and data.
 
@@ -67,7 +77,7 @@ def report(
         ratios=tuple(_ratios(runs)),
         programs=tuple(programs),
         claims=tuple(claims),
-        machine={"machine": str(machine())},
+        machine={"machine": str(machine()), "db-row": DB_ROW},
         notes=NOT_COVERED,
         controls=tuple(NEGATIVE_CONTROLS),
     )
@@ -84,8 +94,24 @@ def report(
             notes=found.notes,
             controls=found.controls,
         )
-    terminal.print_report(out, found, page=str(paths[0]))
+    if as_json:
+        print_json(_json(found, paths))
+    else:
+        terminal.print_report(out, found, page=str(paths[0]))
     raise typer.Exit(_status(cells, programs, runs))
+
+
+def _json(found: Found, paths: Sequence[Path]) -> dict[str, Any]:
+    """What the terminal and the page say, without raw samples; `files` is what was written."""
+    conclusion = conclude(found)
+    return {
+        "headline": conclusion.headline,
+        "conclusion": [sentence.text for sentence in conclusion.sentences],
+        "cells": [cell_json(cell) for cell in found.cells],
+        **loads_json(found.load_runs, found.ratios),
+        "programs": [asdict(result) for result in found.programs],
+        "files": [str(path) for path in paths],
+    }
 
 
 def _explored() -> list[Cell]:
