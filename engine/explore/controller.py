@@ -99,10 +99,11 @@ async def run_schedule(
             deadlocked = () if able else tuple(lane.name for lane in waiting)
             break
         options = [Move(lane.name) for lane in able]
-        options += _faults(waiting, able, cancels, crashes)
+        if cancels or crashes:
+            options += _faults(waiting, able, cancels, crashes)
         chosen = choose(options)
         move = options[chosen]
-        lane = next(lane for lane in waiting if lane.name == move.lane)
+        lane = able[chosen] if chosen < len(able) else _named(move.lane, waiting)
         step = lane.pending
         assert step is not None
         preempts = previous is not lane and _is_cut_off(previous, able)
@@ -133,6 +134,10 @@ async def run_schedule(
     ending = await world.ending()
     await world.dispose()
     return Run(tuple(taken), deadlocked, awaited, overlong, ending, history, failures)
+
+
+def _named(name: str, lanes: Sequence[Lane]) -> Lane:
+    return next(lane for lane in lanes if lane.name == name)
 
 
 def _awaited(lane: Lane) -> str:

@@ -36,7 +36,7 @@ class _Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     kinds: set[Break] = field(default_factory=set)
     best: tuple[tuple[int, int], list[tuple[Run, tuple[Finding, ...]]]] | None = None
-    judged: dict[object, tuple[Finding, ...]] = field(default_factory=dict)
+    judged: dict[object, tuple[tuple[Finding, ...], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,11 @@ def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
         return
     # Many schedules end alike: each ending is judged once.
     ending = (run.ending.log, run.deadlocked, run.awaited, run.ending.leaked, _ranks(run))
-    findings = tally.judged.get(ending)
-    if findings is None:
-        findings = tally.judged[ending] = judge(setting.scenario, run, faulted=faulted)
-    tally.outcomes[outcome_label(run, findings)] += 1
+    if ending not in tally.judged:
+        found = judge(setting.scenario, run, faulted=faulted)
+        tally.judged[ending] = found, outcome_label(run, found)
+    findings, label = tally.judged[ending]
+    tally.outcomes[label] += 1
     if not findings:
         return
     tally.losing += 1

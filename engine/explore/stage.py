@@ -55,10 +55,11 @@ class Stage:
 
     def waiting(self) -> list[Lane]:
         """Lanes that have a step to take, those who still wait for others to end left out."""
-        ended = {lane.name for lane in self.lanes if lane.ended}
-        return [
-            lane for lane in self.lanes if not lane.ended and all(n in ended for n in lane.after)
-        ]
+        going = [lane for lane in self.lanes if not lane.ended]
+        if not any(lane.after for lane in going):
+            return going
+        names = {lane.name for lane in going}
+        return [lane for lane in going if names.isdisjoint(lane.after)]
 
     def held_by(self, lane: Lane) -> list[SteppedMutex]:
         return [mutex for mutex in self.mutexes if mutex.held_by == lane.name]
