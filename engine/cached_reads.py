@@ -95,16 +95,20 @@ class CachedReads:
             raise
         except BaseException:
             # Nobody knows whether it happened: the database does.
-            self._beside(self._reread(accounts), accounts)
+            self._beside(lambda: self._reread(accounts), accounts)
             raise
         else:
-            news = self._refresh(receipts[0]) if receipts else self._reread(accounts)
-            self._beside(news, accounts)
+            if receipts:
+                self._beside(lambda: self._refresh(receipts[0]), accounts)
+            else:
+                self._beside(lambda: self._reread(accounts), accounts)
 
-    def _beside(self, work: Coroutine[Any, Any, None], accounts: tuple[str, ...]) -> None:
+    def _beside(
+        self, work: Callable[[], Coroutine[Any, Any, None]], accounts: tuple[str, ...]
+    ) -> None:
         async def settle_after() -> None:
             try:
-                await work
+                await work()
             finally:
                 self._settle(accounts)
 

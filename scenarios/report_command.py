@@ -6,9 +6,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
 from engine.load import rounds
@@ -120,11 +122,14 @@ def _explored() -> list[Cell]:
 
 
 def _programs() -> list[ProgramsResult]:
-    return [
-        run_programs(lock, store, examples=examples, seed=SEED)
-        for lock in LOCK_STRATEGIES
-        for store, examples in EXAMPLES.items()
-    ]
+    with TemporaryDirectory(prefix="walletrace-programs-") as folder:
+        # Else Hypothesis leaves a folder of its own where the user happens to stand.
+        set_hypothesis_home_dir(folder)
+        return [
+            run_programs(lock, store, examples=examples, seed=SEED)
+            for lock in LOCK_STRATEGIES
+            for store, examples in EXAMPLES.items()
+        ]
 
 
 def _driven() -> list[LoadRun]:

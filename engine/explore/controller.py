@@ -89,14 +89,21 @@ async def run_schedule(
     world: World, faults: Faults, choose: Choose, observe: Observe | None = None
 ) -> Run:
     """Let `choose` pick a move until every lane has ended, or nobody can go on (a deadlock)."""
+    try:
+        return await _run(world, faults, choose, observe)
+    finally:
+        await world.dispose()
+
+
+async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | None) -> Run:
     stage, taken = world.stage, list[Taken]()
     cancels, crashes = faults.cancel, faults.crash
-    deadlocked: tuple[str, ...] = ()
+    deadlocked: list[Lane] = []
     previous: Lane | None = None
     while waiting := stage.waiting():
         able = [lane for lane in waiting if world.ready(lane)]
         if not able or len(taken) == STEPS_MAX:
-            deadlocked = () if able else tuple(lane.name for lane in waiting)
+            deadlocked = [] if able else waiting
             break
         options = [Move(lane.name) for lane in able]
         if cancels or crashes:
@@ -104,21 +111,12 @@ async def run_schedule(
         chosen = choose(options)
         move = options[chosen]
         lane = able[chosen] if chosen < len(able) else _named(move.lane, waiting)
-        step = lane.pending
-        assert step is not None
         preempts = previous is not lane and _is_cut_off(previous, able)
-        stage.moves += 1
-        stage.released.clear()
-        result, before = None, lane.instance
-        if move.how is How.CRASH:
-            crashes -= 1
-            assert lane.instance is not None
-            await world.crash(lane.instance)
-        else:
-            if move.how is not How.GO:
-                cancels -= 1
-                lane.shielded = True
-            result = await world.advance(lane, move.how)
+        cancels -= move.how in (How.CANCEL, How.LOSE)
+        crashes -= move.how is How.CRASH
+        step, before = lane.pending, lane.instance
+        assert step is not None
+        result = await _take(world, lane, move.how)
         freed = tuple(stage.released)
         taken.append(Taken(move, step, result, freed, chosen, len(options), preempts))
         if observe is not None:
@@ -127,13 +125,28 @@ async def run_schedule(
             at = -1 if instance is None else instance
             await observe(Seen(world, lane, at, move, step, result))
         previous = lane
-    awaited = tuple(_awaited(lane) for lane in stage.waiting()) if deadlocked else ()
-    overlong = bool(stage.waiting()) and not deadlocked
-    history = tuple(stage.history)
-    failures = tuple(f"{lane.name}: {lane.fault}" for lane in stage.lanes if lane.fault)
-    ending = await world.ending()
-    await world.dispose()
-    return Run(tuple(taken), deadlocked, awaited, overlong, ending, history, failures)
+    return Run(
+        tuple(taken),
+        tuple(lane.name for lane in deadlocked),
+        tuple(_awaited(lane) for lane in deadlocked),
+        bool(stage.waiting()) and not deadlocked,
+        await world.ending(),
+        tuple(stage.history),
+        tuple(f"{lane.name}: {lane.fault}" for lane in stage.lanes if lane.fault),
+    )
+
+
+async def _take(world: World, lane: Lane, how: How) -> Any:
+    """Take the lane's step, or let its instance crash."""
+    world.stage.moves += 1
+    world.stage.released.clear()
+    if how is How.CRASH:
+        assert lane.instance is not None
+        await world.crash(lane.instance)
+        return None
+    # Who was cancelled once cleans up undisturbed.
+    lane.shielded = lane.shielded or how is not How.GO
+    return await world.advance(lane, how)
 
 
 def _named(name: str, lanes: Sequence[Lane]) -> Lane:

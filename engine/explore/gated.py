@@ -116,10 +116,13 @@ class GatedWorld:
         self._house.crashed(number)
 
     async def dispose(self) -> None:
-        for lane, task in self._tasks.items():
-            lane.dead = True
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        # Work that is spawned while others unwind ends here too.
+        while unfinished := [lane for lane, task in self._tasks.items() if not task.done()]:
+            for lane in unfinished:
+                lane.dead = True
+                self._tasks[lane].cancel()
+            tasks = [self._tasks[lane] for lane in unfinished]
+            await asyncio.gather(*tasks, return_exceptions=True)
         for sessions in self._sessions.values():
             for session in sessions:
                 await session.rollback()

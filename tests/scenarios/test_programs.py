@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from engine.catalog import LOCK_STRATEGIES
 from engine.errors import UsageError
 from engine.explore.controller import Run, follow
-from engine.explore.judge import judge
 from engine.explore.scenario import TOPOLOGIES
 from engine.history import Outcome
 from engine.results import ProgramsResult
 from engine.verdicts import Verdict
 from scenarios.concurrent_program import ConcurrentProgram
 from scenarios.program_strategies import by_luck, luck, programs, topologies_for
-from scenarios.programs import Play, losing_run, player, run_programs
+from scenarios.programs import SCHEDULES_TO_SHRINK, Play, losing_run, player, run_programs
 
 SAFE = [name for name in LOCK_STRATEGIES if name != "none"]
 TWO_OPERATIONS = re.compile(r"A: withdraw 0\.01 from (\w+) \| B: withdraw 0\.01 from \1")
@@ -37,16 +36,10 @@ def sqlite() -> Iterator[Play]:
         yield play
 
 
-def lucky_run(play: Play, lock: str, program: ConcurrentProgram, seed: int) -> Run:
-    """One run under the schedule that `seed` stands for; all of it is told if the test fails."""
-    run = play(program, lock, by_luck(random.Random(seed)))
+def tell(program: ConcurrentProgram, lock: str, run: Run) -> None:
+    """All of it, for a test that fails."""
     note(f"program: {program}\nsetting: {program.setting_in_words()}; lock {lock}")
     note(f"schedule: {' '.join(run.schedule)}")
-    return run
-
-
-def what_is_wrong(program: ConcurrentProgram, run: Run) -> list[str]:
-    return [finding.message for finding in judge(program.scenario(), run, faulted=False)]
 
 
 def outcome(run: Run) -> tuple[object, ...]:
@@ -67,7 +60,10 @@ def outcome(run: Run) -> tuple[object, ...]:
 def test_a_safe_lock_strategy_keeps_every_invariant(lock: str, model: Play) -> None:
     @given(programs(topologies_for(lock)), luck)
     def holds(program: ConcurrentProgram, seed: int) -> None:
-        assert what_is_wrong(program, lucky_run(model, lock, program, seed)) == []
+        lost = losing_run(model, lock, program, seed, schedules=SCHEDULES_TO_SHRINK)
+        if lost is not None:
+            tell(program, lock, lost[0])
+        assert lost is None
 
     holds()
 
@@ -79,7 +75,8 @@ def test_every_program_ends_on_sqlite_as_it_does_in_the_model(
     @settings(max_examples=30)
     @given(programs(list(TOPOLOGIES)), luck)
     def agree(program: ConcurrentProgram, seed: int) -> None:
-        expected = lucky_run(model, lock, program, seed)
+        expected = model(program, lock, by_luck(random.Random(seed)))
+        tell(program, lock, expected)
         assert outcome(sqlite(program, lock, follow(expected.schedule))) == outcome(expected)
 
     agree()
