@@ -134,10 +134,11 @@ class ModelWorld:
         lane.pending = None
         try:
             lane.pending = resume()
-        except StopIteration:
+        except (StopIteration, asyncio.CancelledError):
             lane.ended = True
-        except asyncio.CancelledError:
+        except BaseException:
             lane.ended = True
+            raise
 
     def _unwind(self, lane: Lane) -> None:
         """End the lane's coroutine without taking any of its steps."""
