@@ -7,16 +7,32 @@ is written once; the first one stands.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from engine.errors import OrderRejected
 from engine.history import Receipt
 from engine.operations import valid_account
 from engine.ports import Store
-from engine.wallet import WalletService
 
 ACCEPTED, REJECTED = "accepted", "rejected"
 # Clients may not send keys of this kind: they are made from order ids here.
 KEY_PREFIX = "order:"
+
+
+class Payments(Protocol):
+    """What an order needs of a wallet."""
+
+    async def withdraw(
+        self, account: str, amount: int, description: str = "", *, key: str | None = None
+    ) -> Receipt: ...
+
+    async def add(
+        self, account: str, amount: int, description: str = "", *, key: str | None = None
+    ) -> Receipt: ...
+
+
+# Asked on every attempt, so it must answer alike for one order id each time; what is shipped is
+# shipped after `create_order` has returned.
 Fulfil = Callable[[str], Awaitable[bool]]
 
 
@@ -29,7 +45,7 @@ class OrderService:
     """Orders over one wallet service. `fulfil(order_id)` says whether a paid order can be met."""
 
     def __init__(
-        self, wallet: WalletService, sessions: Callable[[], Store], fulfil: Fulfil = accept
+        self, wallet: Payments, sessions: Callable[[], Store], fulfil: Fulfil = accept
     ) -> None:
         self._wallet = wallet
         self._sessions = sessions

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from engine.errors import KeyReused
+from engine.errors import KeyReused, UsageError
 from engine.history import LogRow, Outcome, Receipt
 from engine.operations import Operation, accounts_of, fingerprint
 from engine.timings import Timings
@@ -75,6 +75,9 @@ class Change(NamedTuple):
 class Store(Protocol):
     """One caller's handle on the database. Outside begin … commit each verb commits on its own.
 
+    Leases and decisions are no part of transactions: `take`, `give` and `decide` inside one raise
+    UsageError.
+
     `read`, and `write` and `give` inside a transaction, never wait. `take`, `begin("immediate")`
     and writes that commit on their own wait for whoever holds what they need; inside a
     transaction a lock held elsewhere is answered by StoreBusy at once.
@@ -119,6 +122,14 @@ class Store(Protocol):
     async def rollback(self) -> None:
         """Undo the open transaction, if there is one. Never fails."""
         ...
+
+
+def outside_transactions(verb: str) -> UsageError:
+    """What every store answers to a lease or decision inside a transaction of the caller's."""
+    return UsageError(
+        f"{verb} inside an open transaction",
+        "take and give leases, and decide, before begin or after commit",
+    )
 
 
 class Ledger(Protocol):

@@ -25,7 +25,7 @@ from engine.operations import (
     Transfer,
     Withdraw,
 )
-from engine.orders import OrderService
+from engine.orders import OrderService, Payments
 from engine.ports import LockStrategy, Runtime, Store
 from engine.wallet import WalletService
 
@@ -46,7 +46,7 @@ class Instance:
 
     number: int
     wallet: WalletService
-    orders: OrderService
+    orders: Callable[[Payments], OrderService]
 
 
 class House:
@@ -89,7 +89,10 @@ class House:
             reads = self._parts.make_reads(cache, self._sessions, runtime)
         lock = _built(self._parts.make_lock, runtime)
         wallet = WalletService(lock, self._sessions, runtime, reads=reads)
-        orders = OrderService(wallet, self._sessions, self._scenario.fulfil)
+
+        def orders(payments: Payments) -> OrderService:
+            return OrderService(payments, self._sessions, self._scenario.fulfil)
+
         return Instance(number, wallet, orders)
 
 
@@ -148,9 +151,14 @@ class Client:
         return bool(await self._ask(CheckSufficient(account, parse_cents(amount))))
 
     async def create_order(self, order_id: str, account: str, amount: str) -> None:
-        """Its wallet operations are judged by the balances in the end, not one by one."""
+        """An order; what it asks of the wallet is recorded operation by operation."""
         cents = parse_cents(amount)
-        await self._request(None, lambda at: at.orders.create_order(order_id, account, cents))
+
+        async def order(at: Instance) -> Receipt:
+            payments = _Recorded(self, at.wallet)
+            return await at.orders(payments).create_order(order_id, account, cents)
+
+        await self._request(None, order)
 
     async def sweep(self) -> None:
         """The service's housekeeping: forget every idle lock, however short it has been idle."""
@@ -172,9 +180,18 @@ class Client:
         instance = self._house.answering(self._number, self._requests)
         self._requests += 1
         self._lane.instance = instance.number
+        try:
+            return await self.recorded(request, call(instance), key=key)
+        finally:
+            self._lane.instance = None
+
+    async def recorded(
+        self, request: Operation | Question | None, call: Awaitable[T], *, key: str | None = None
+    ) -> T:
+        """The answer to `call`, kept in the history as an interval."""
         invoked = self._stage.moves
         try:
-            answer = await call(instance)
+            answer = await call
         except BusinessError as error:
             self._record(request, invoked, Outcome.REFUSED, error.code, key=key)
             raise
@@ -185,11 +202,8 @@ class Client:
         except BaseException as error:
             self._record(request, invoked, Outcome.UNKNOWN, type(error).__name__, key=key)
             raise
-        else:
-            self._record(request, invoked, Outcome.OK, answer=answer, key=key)
-            return answer
-        finally:
-            self._lane.instance = None
+        self._record(request, invoked, Outcome.OK, answer=answer, key=key)
+        return answer
 
     def _record(
         self,
@@ -206,3 +220,26 @@ class Client:
             self._stage.history.append(
                 CallRecord(self._lane.name, request, invoked, completed, outcome, code, answer, key)
             )
+
+
+class _Recorded:
+    """A wallet as an order sees it, each operation recorded like a request of its client."""
+
+    def __init__(self, client: Client, wallet: WalletService) -> None:
+        self._client = client
+        self._wallet = wallet
+
+    async def withdraw(
+        self, account: str, amount: int, description: str = "", *, key: str | None = None
+    ) -> Receipt:
+        return await self._execute(Withdraw(account, amount, description=description), key)
+
+    async def add(
+        self, account: str, amount: int, description: str = "", *, key: str | None = None
+    ) -> Receipt:
+        return await self._execute(Add(account, amount, description=description), key)
+
+    async def _execute(self, operation: Operation, key: str | None) -> Receipt:
+        return await self._client.recorded(
+            operation, self._wallet.execute(operation, key=key), key=key
+        )

@@ -101,7 +101,9 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
     deadlocked: list[Lane] = []
     previous: Lane | None = None
     while waiting := stage.waiting():
-        able = [lane for lane in waiting if world.ready(lane)]
+        able = [lane for lane in waiting if _is_ready(world, lane)]
+        # With nobody else to wait for, a back-off is over at once; who spins so is cut off.
+        able = able or [lane for lane in waiting if _backs_off(lane)]
         if not able or len(taken) == STEPS_MAX:
             deadlocked = [] if able else waiting
             break
@@ -109,6 +111,11 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
         if cancels or crashes:
             options += _faults(waiting, able, cancels, crashes)
         chosen = choose(options)
+        if chosen >= len(options):
+            raise UsageError(
+                f"after {len(taken)} steps the same schedule offers other moves than before",
+                "the code under test must be deterministic: no luck, no clock, no globals",
+            )
         move = options[chosen]
         lane = able[chosen] if chosen < len(able) else _named(move.lane, waiting)
         preempts = previous is not lane and _is_cut_off(previous, able)
@@ -140,6 +147,7 @@ async def _take(world: World, lane: Lane, how: How) -> Any:
     """Take the lane's step, or let its instance crash."""
     world.stage.moves += 1
     world.stage.released.clear()
+    lane.last_move = world.stage.moves
     if how is How.CRASH:
         assert lane.instance is not None
         await world.crash(lane.instance)
@@ -147,6 +155,16 @@ async def _take(world: World, lane: Lane, how: How) -> Any:
     # Who was cancelled once cleans up undisturbed.
     lane.shielded = lane.shielded or how is not How.GO
     return await world.advance(lane, how)
+
+
+def _backs_off(lane: Lane) -> bool:
+    return lane.pending is not None and lane.pending.kind == "backoff"
+
+
+def _is_ready(world: World, lane: Lane) -> bool:
+    if _backs_off(lane):
+        return world.stage.moves > lane.last_move
+    return world.ready(lane)
 
 
 def _named(name: str, lanes: Sequence[Lane]) -> Lane:

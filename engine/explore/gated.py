@@ -80,9 +80,8 @@ class GatedWorld:
                 return step.args[0].held_by is None
             case "take":
                 key = step.args[0]
-                return self._unlocked(lane) and sqlite_statements.lease_is_free(
-                    self._live.probe, key, 0
-                )
+                free = sqlite_statements.lease_is_free(self._live.probe, key, 0)
+                return self._unlocked(lane) and (free or self._outlived(key))
             case "begin":
                 return step.args[0] == "deferred" or self._unlocked(lane)
             case "write" | "give" | "decide":
@@ -91,6 +90,12 @@ class GatedWorld:
 
     async def advance(self, lane: Lane, how: How) -> Any:
         self._results.pop(lane, None)
+        step = lane.pending
+        if step is not None and step.kind == "take" and how is not How.CANCEL:
+            # Time passes a dead holder by: its lease has run out when somebody asks for it.
+            self._live.probe.execute(
+                "UPDATE leases SET expires_ms = 0 WHERE key = ?", (step.args[0],)
+            )
         if how is How.CANCEL:
             self._tasks[lane].cancel()
         else:
@@ -109,10 +114,6 @@ class GatedWorld:
         for lane in struck:
             for session in self._sessions.get(lane, ()):
                 await session.rollback()
-            # Time passes a dead holder by: its leases run out.
-            self._live.probe.execute(
-                "UPDATE leases SET expires_ms = 0 WHERE owner LIKE ?", (f"{lane.name}.%",)
-            )
         self._house.crashed(number)
 
     async def dispose(self) -> None:
@@ -134,14 +135,13 @@ class GatedWorld:
     async def ending(self) -> Ending:
         probe = self._live.probe
         held = [f"mutex {m.name}" for m in self.stage.mutexes if m.held_by is not None]
-        leases = probe.execute(
-            "SELECT key FROM leases WHERE owner IS NOT NULL AND expires_ms > 0 ORDER BY key"
-        ).fetchall()
+        keys = probe.execute("SELECT key FROM leases WHERE owner IS NOT NULL ORDER BY key")
+        leases = [key for (key,) in keys.fetchall() if not self._outlived(key)]
         open_ = [f"transaction of {lane.name}" for lane in self.stage.lanes if lane.in_transaction]
         return Ending(
             sqlite_statements.balances(probe),
             tuple(sqlite_statements.log_rows(probe, None, 0, None)),
-            tuple(held + [f"lease on {key}" for (key,) in leases] + open_),
+            tuple(held + [f"lease on {key}" for key in leases] + open_),
         )
 
     def _session(self) -> Store:
@@ -195,7 +195,7 @@ class GatedWorld:
 
     async def _effect(self, lane: Lane, session: Store | None, step: Step) -> Any:
         match step.kind:
-            case "invoke" | "sweep":
+            case "invoke" | "sweep" | "backoff":
                 return None
             case "acquire":
                 step.args[0].held_by = lane.name
@@ -208,6 +208,12 @@ class GatedWorld:
         finally:
             if step.kind in ("begin", "commit", "rollback"):
                 lane.in_transaction = step.kind == "begin"
+
+    def _outlived(self, key: str) -> bool:
+        """The lease's holder is dead. Its owner is a call's id, which begins with its lane."""
+        found = self._live.probe.execute("SELECT owner FROM leases WHERE key = ?", (key,))
+        owners = {str(owner).rpartition(".")[0] for (owner,) in found.fetchall()}
+        return any(lane.dead and lane.name in owners for lane in self.stage.lanes)
 
     def _unlocked(self, lane: Lane) -> bool:
         """SQLite's write lock is free. Only another client's open transaction can hold it."""

@@ -39,7 +39,7 @@ def _money(scenario: Scenario, run: Run, faulted: bool) -> tuple[Finding, ...]:
         held = {account: final.get(account, 0) for account in correct}
         if held != dict(correct):
             return (_wrong_balances(correct, held),)
-    if scenario.always or explained(scenario.openings, run.history, final):
+    if explained(scenario.openings, run.history, final):
         return ()
     changes = [c for c in run.history if not isinstance(c.request, Balance | CheckSufficient)]
     if explained(scenario.openings, changes, final):

@@ -14,7 +14,7 @@ from engine.explore.stage import Lane
 from engine.explore.steps import Step
 from engine.history import Entry, LogRow, Receipt
 from engine.operations import fingerprint
-from engine.ports import Call, Change, Earlier, Row, Snapshot
+from engine.ports import Call, Change, Earlier, Row, Snapshot, outside_transactions
 
 
 @dataclass(slots=True)
@@ -88,6 +88,8 @@ class MemoryDatabase:
         return True
 
     def perform(self, lane: Lane, step: Step) -> Any:
+        if lane in self._open and step.kind in ("take", "give", "decide"):
+            raise outside_transactions(step.kind)
         return self._verbs[step.kind](lane, *step.args, **dict(step.options))
 
     def leaked(self) -> list[str]:
@@ -183,15 +185,20 @@ class MemoryDatabase:
     def _take(self, lane: Lane, key: str, owner: str) -> int:
         lease = self._lease(key)
         lease.owner, lease.lane, lease.token = owner, lane, lease.token + 1
+        self._generation += 1
         return lease.token
 
     def _give(self, lane: Lane, key: str, owner: str) -> None:
         lease = self._lease(key)
         if lease.owner == owner:
             lease.owner = lease.lane = None
+            self._generation += 1
 
     def _decide(self, lane: Lane, key: str, value: str) -> str:
-        return self._decisions.setdefault(key, value)
+        if key not in self._decisions:
+            self._decisions[key] = value
+            self._generation += 1
+        return self._decisions[key]
 
     def _begin(self, lane: Lane, level: str) -> None:
         self._open[lane] = Transaction()

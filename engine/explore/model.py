@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any
 
-from engine.errors import WalletraceError
+from engine.errors import UsageError, WalletraceError
 from engine.explore.memory import MemoryDatabase
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
@@ -85,6 +85,7 @@ class ModelWorld:
     async def dispose(self) -> None:
         for lane in self.stage.lanes:
             self._current = lane
+            lane.dead = True
             self._unwind(lane)
 
     async def balances(self) -> Mapping[str, int]:
@@ -115,7 +116,7 @@ class ModelWorld:
 
     def _effect(self, lane: Lane, step: Step) -> Any:
         match step.kind:
-            case "invoke" | "sweep":
+            case "invoke" | "sweep" | "backoff":
                 return None
             case "acquire":
                 step.args[0].held_by = lane.name
@@ -134,6 +135,11 @@ class ModelWorld:
         lane.pending = None
         try:
             lane.pending = resume()
+            if not isinstance(lane.pending, Step):
+                raise UsageError(
+                    f"{lane.name} awaited {lane.pending!r}, which is no step",
+                    "in the model await only what Store, Runtime and Cache offer",
+                )
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
         except BaseException:

@@ -1,5 +1,6 @@
 """What a scenario is: opening balances, clients' programs, and the verdicts it expects."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ class Program:
     after: tuple[str, ...] = ()
 
 
+_NAME = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 Expected = Callable[[str, str], Verdict | None]
 
 
@@ -76,3 +78,18 @@ class Scenario:
     faults: Faults = field(default_factory=Faults)
     cached: bool = False
     fulfil: Fulfil = accept
+
+    def __post_init__(self) -> None:
+        earlier: set[str] = set()
+        for program in self.programs:
+            if not _NAME.fullmatch(program.name) or program.name.lower() in earlier:
+                raise UsageError(
+                    f"{program.name!r} cannot name a client of {self.name}",
+                    "use letters, digits and hyphens, each name once",
+                )
+            if missing := {name for name in program.after if name.lower() not in earlier}:
+                raise UsageError(
+                    f"{program.name} of {self.name} waits for {', '.join(sorted(missing))}",
+                    "a client can wait for those listed before it",
+                )
+            earlier.add(program.name.lower())

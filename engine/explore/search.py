@@ -116,7 +116,10 @@ def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
         tally.outcomes["cut off"] += 1
         return
     # Many schedules end alike: each ending is judged once.
-    ending = (run.ending.log, run.deadlocked, run.awaited, run.ending.leaked, _ranks(run))
+    ending = (
+        *(run.ending.log, run.ending.leaked, tuple(run.ending.rows.items())),
+        *(run.deadlocked, run.awaited, run.faults, _ranks(run)),
+    )
     if ending not in tally.judged:
         found = judge(setting.scenario, run, faulted=faulted)
         tally.judged[ending] = found, outcome_label(run, found)

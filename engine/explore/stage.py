@@ -24,6 +24,7 @@ class Lane:
     fault: str = ""
     ids: int = 0
     children: int = 0
+    last_move: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +49,9 @@ class Stage:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """A lane of its own for background work."""
         parent = self.current()
+        if parent.dead:  # what a dead instance would have done beside, it does not do
+            work.close()
+            return
         parent.children += 1
         lane = Lane(f"{parent.name}+{parent.children}", parent.instance, background=True)
         self.lanes.append(lane)

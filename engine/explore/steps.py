@@ -141,7 +141,8 @@ class SteppedRuntime:
         return self._cells[name]
 
     async def backoff(self, attempt: int) -> None:
-        """Nothing to wait for: whoever is to go first is the controller's choice."""
+        """A step that can be taken once somebody else has moved: waiting alone changes nothing."""
+        await self._host.perform(Step("backoff"))
 
     def now_ms(self) -> int:
         return 0

@@ -28,6 +28,7 @@ from engine.results import TimelineEvent
 from engine.verdicts import Break, Finding
 
 _EVERYTHING = ("everything",)
+_TOUCH_EVERYTHING = frozenset({"sweep", "backoff", "begin", "commit", "rollback"})
 
 
 def canonical(taken: Sequence[Taken], lanes: Sequence[str]) -> tuple[str, ...]:
@@ -56,7 +57,7 @@ def _touches(taken: Taken) -> Touched:
     step, args = taken.step, taken.step.args
     changed: set[Any] = set(taken.freed)
     looked: set[Any] = set()
-    if taken.move.how is How.CRASH or step.kind in ("sweep", "begin", "commit", "rollback"):
+    if taken.move.how is How.CRASH or step.kind in _TOUCH_EVERYTHING:
         changed.add(_EVERYTHING)
     match step.kind:
         case "acquire":
@@ -171,6 +172,8 @@ def _verb(step: Step, result: Any) -> str:
             return f"asks: {describe(args[0])}"
         case "sweep":
             return "sweeps idle locks"
+        case "backoff":
+            return "backs off"
         case "acquire":
             mutex: SteppedMutex = args[0]
             return f"locks {mutex.name}"

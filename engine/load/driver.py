@@ -32,7 +32,7 @@ from engine.verdicts import Break, Finding, Verdict
 from engine.wallet import WalletService
 
 CLIENTS_MAX = 1_000
-# After the end: time for calls under way. Who still waits then waits for ever.
+# After the end: if nobody was answered for so long, those who still wait do so for ever.
 LAST_ANSWERS_S = 10.0
 # A client that is failed at once must let the others, and the clock, run.
 FAULT_PAUSE_S = 0.01
@@ -165,14 +165,19 @@ class _Clients:
                 pass  # a result like another; the recorder has it
 
     async def _end(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
-        ended, waiting = await asyncio.wait(tasks, timeout=LAST_ANSWERS_S)
+        waiting = set(tasks)
+        while waiting:
+            answered = len(self._recorder.rows)
+            _, waiting = await asyncio.wait(waiting, timeout=LAST_ANSWERS_S)
+            if len(self._recorder.rows) == answered:
+                break
         self.stuck = len(waiting)
         for task in waiting:
             task.cancel()
         for task in waiting:
             with suppress(asyncio.CancelledError):
                 await task
-        for task in ended:
+        for task in set(tasks) - waiting:
             task.result()
 
 

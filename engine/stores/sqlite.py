@@ -17,10 +17,10 @@ import aiosqlite
 
 from engine.errors import LockTimeout, StoreBusy, StoreFull, StoreUnavailable
 from engine.history import LogRow, Receipt
-from engine.ports import Call, Change, Level, Row, Snapshot
+from engine.ports import Call, Change, Level, Row, Snapshot, outside_transactions
 from engine.stores import sqlite_schema, sqlite_statements
 from engine.stores.lines import Lines
-from engine.stores.sqlite_hop import Work, connected, hop
+from engine.stores.sqlite_hop import Work, connected, hop, wait_out
 from engine.timings import CURRENT
 
 T = TypeVar("T")
@@ -121,7 +121,16 @@ class SqliteDatabase:
 
     async def borrow(self) -> aiosqlite.Connection:
         """A connection for the caller alone, first come, first served."""
-        await self._turns.acquire()
+        if self._turns.locked():
+            try:
+                async with asyncio.timeout(LOCK_WAIT_S_MAX):
+                    await self._turns.acquire()
+            except TimeoutError:
+                raise StoreBusy(
+                    f"no connection came free within {LOCK_WAIT_S_MAX:g} s", "try again"
+                ) from None
+        else:
+            await self._turns.acquire()
         return self._free.pop()
 
     def give_back(self, connection: aiosqlite.Connection) -> None:
@@ -168,6 +177,8 @@ class SqliteStore:
         )
 
     async def take(self, key: str, owner: str) -> int:
+        self._refuse_inside("take")
+
         def ask(connection: sqlite3.Connection) -> int | None:
             now_ms = self._database.now_ms()
             return sqlite_statements.take(
@@ -186,10 +197,13 @@ class SqliteStore:
             ) from None
 
     async def give(self, key: str, owner: str) -> None:
-        await self._run(lambda c: sqlite_statements.give(c, key, owner))
+        self._refuse_inside("give")
+        # Waited out as a whole: a caller cancelled in the queue for a connection gives back too.
+        await wait_out(self._run(lambda c: sqlite_statements.give(c, key, owner)))
         self._database.lines.given(key)
 
     async def decide(self, key: str, value: str) -> str:
+        self._refuse_inside("decide")
         return await self._run(lambda c: sqlite_statements.decide(c, key, value))
 
     async def begin(self, level: Level) -> None:
@@ -211,6 +225,10 @@ class SqliteStore:
         finally:
             self._unpin()
 
+    def _refuse_inside(self, verb: str) -> None:
+        if self._pinned is not None:
+            raise outside_transactions(verb)
+
     def _unpin(self) -> None:
         if self._pinned is not None:
             self._database.give_back(self._pinned)
@@ -224,7 +242,7 @@ class SqliteStore:
     async def _alone(self, work: Work[T]) -> T:
         """`work` as a transaction of its own, unless one is open."""
         if self._pinned is not None:
-            return await self._run(work)
+            return await self._run(lambda c: sqlite_statements.whole(c, work))
         begun_ns = waited_ns = 0
 
         def transaction(connection: sqlite3.Connection) -> T:

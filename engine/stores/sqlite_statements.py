@@ -6,7 +6,8 @@ is its own transaction. No cursor stays open, since an unread one would pin the 
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from engine.errors import FenceLost, UnknownWallet, VersionChanged, WalletExists
 from engine.history import Entry, LogRow, Receipt
@@ -14,6 +15,7 @@ from engine.operations import description_for, fingerprint
 from engine.ports import Call, Change, Earlier, Row, Snapshot
 
 Connection = sqlite3.Connection
+T = TypeVar("T")
 
 
 def earlier_receipt(connection: Connection, key: str | None) -> Earlier | None:
@@ -117,6 +119,18 @@ def _check_fence(connection: Connection, fence: Mapping[str, int]) -> None:
         found = connection.execute("SELECT token FROM leases WHERE key = ?", (key,)).fetchall()
         if found != [(token,)]:
             raise FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
+
+
+def whole(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """`work` inside the open transaction, undone alone if it raises."""
+    connection.execute("SAVEPOINT whole")
+    try:
+        return work(connection)
+    except BaseException:
+        connection.execute("ROLLBACK TO whole")
+        raise
+    finally:
+        connection.execute("RELEASE whole")
 
 
 def take(connection: Connection, key: str, owner: str, now_ms: int, expires_ms: int) -> int | None:

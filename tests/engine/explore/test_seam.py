@@ -107,7 +107,7 @@ CELLS = [
     ("documented-race", "db-row", "one-service", 12, 0),
     ("documented-race", "db-row", "two-processes", 12, 0),
     ("documented-race", "db-write", "two-processes", 12, 0),
-    ("documented-race", "deferred", "one-service", 812, 0),
+    ("documented-race", "deferred", "one-service", 252, 0),
     ("crossing-transfers", "none", "one-service", 20, 12),
     ("crossing-transfers", "per-user", "one-service", 12, 0),
     ("crossing-transfers", "per-user", "two-processes", 252, 140),
@@ -130,7 +130,7 @@ def test_model_and_real_sqlite_agree_on_outcomes_and_counts(
     assert model.verdict == live.verdict == (Verdict.BROKEN if losing else Verdict.SAFE)
 
 
-CANCELLED = [("per-user", 98), ("version-cas", 156), ("db-row", 214), ("db-write", 314)]
+CANCELLED = [("per-user", 98), ("version-cas", 168), ("db-row", 214), ("db-write", 314)]
 
 
 @pytest.mark.parametrize(("lock", "interleavings"), CANCELLED)
