@@ -53,4 +53,7 @@ class AsyncioRuntime:
     async def drain(self) -> None:
         """Wait until all spawned work has ended."""
         while self._beside:
-            await asyncio.gather(*self._beside, return_exceptions=True)
+            tasks = list(self._beside)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # From Python 3.12 on, gathering what has ended does not even let its callbacks run.
+            self._beside.difference_update(tasks)

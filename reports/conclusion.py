@@ -173,6 +173,15 @@ def _usable(stands: list[Standing]) -> Iterator[Sentence]:
 
 def _avoided(stands: list[Standing], controls: tuple[str, ...]) -> Iterator[Sentence]:
     """One sentence for all strategies that the same story rules out under one topology."""
+    cared = {(square.topology, square.scenario) for s in stands for square in s.shared}
+    # What breaks under every lock is told under CARE; it is no reason against this one.
+    own = {
+        (stand.topology, stand.lock): [
+            square for square in stand.broken if (square.topology, square.scenario) not in cared
+        ]
+        or stand.broken
+        for stand in stands
+    }
     told: dict[tuple[str, str, str], list[Standing]] = {}
     for stand in stands:
         if stand.broken:

@@ -14,17 +14,22 @@ from reports.standing import standings
 
 def cost_sentences(found: Found) -> Iterator[str]:
     """Throughput of strategies that may be used somewhere, where there were rounds enough."""
-    ruled_out = _ruled_out(found)
-    told = [r for r in found.ratios if r.measure == "throughput" and has_interval(r)]
-    compared = [r for r in told if not {r.lock, r.baseline} & ruled_out]
+    told = [r for r in compared(found) if r.measure == "throughput" and has_interval(r)]
     # Work inside the lock first: there the strategies differ most.
-    yield from map(ratio_sentence, sorted(compared, key=lambda ratio: -ratio.work_ms))
-    left_out = in_order(name for r in told for name in (r.lock, r.baseline) if name in ruled_out)
+    yield from map(ratio_sentence, sorted(told, key=lambda ratio: -ratio.work_ms))
+    measured = in_order(name for r in found.ratios for name in (r.lock, r.baseline))
+    left_out = [name for name in measured if name in _ruled_out(found)]
     if left_out:
         yield (
             f"The speed of {listed(left_out)} is not compared: what loses money or gets stuck has"
             " no price."
         )
+
+
+def compared(found: Found) -> list[Ratio]:
+    """The ratios between strategies that may be used somewhere."""
+    ruled_out = _ruled_out(found)
+    return [r for r in found.ratios if not {r.lock, r.baseline} & ruled_out]
 
 
 def _ruled_out(found: Found) -> set[str]:
@@ -44,7 +49,8 @@ def ratio_sentence(ratio: Ratio) -> str:
     """  # noqa: E501
     work = f"{ratio.work_ms:g} ms of work" if ratio.work_ms else "no work"
     over = f" (accounts {ratio.accounts})" if ratio.accounts else ""
-    spread = f"({spread_name(ratio)} {ratio.low:.2f} to {ratio.high:.2f}, {ratio.rounds} rounds)"
+    rounds = f", {ratio.rounds} rounds" if ratio.rounds > 1 else ""
+    spread = f"({spread_words(ratio)}{rounds})"
     measure = ratio.measure.replace("_", " ")
     if within_noise(ratio):
         return (
@@ -62,14 +68,17 @@ def has_interval(ratio: Ratio) -> bool:
     return ratio.rounds >= ROUNDS_FOR_INTERVAL
 
 
-def spread_name(ratio: Ratio) -> str:
-    """What `low` to `high` is."""
-    return "95% interval" if has_interval(ratio) else "range"
+def spread_words(ratio: Ratio) -> str:
+    """How sure the ratio is: `low` to `high`, and what they are."""
+    if ratio.rounds == 1:
+        return "one run, no interval"
+    name = "95% interval" if has_interval(ratio) else "range"
+    return f"{name} {ratio.low:.2f} to {ratio.high:.2f}"
 
 
 def within_noise(ratio: Ratio) -> bool:
-    """Whether the interval holds "no difference"."""
-    return ratio.low <= 1 <= ratio.high
+    """Whether the interval holds "no difference"; a single run has none."""
+    return ratio.rounds > 1 and ratio.low <= 1 <= ratio.high
 
 
 def load_sentences(found: Found) -> Iterator[str]:

@@ -97,14 +97,23 @@ def matrix_caption(found: Found) -> str:
 def load_caption(found: Found, runs: Sequence[LoadRun]) -> str:
     """How many runs, which driver, which machine, what was left out."""
     drivers = listed(in_order(run.driver for run in runs))
-    rounds = len({run.round for run in runs})
     seconds = sum(run.seconds for run in runs)
     machine = "; ".join(found.machine.values())
     hidden = [s for s in settings(runs) if len({r.load.lock for r in s.runs}) > 1][SETTINGS_MAX:]
     left_out = f" {len(hidden)} more settings are in the data only." if hidden else ""
     shown = f" {len(comparable(runs))} settings compare strategies." if runs else ""
     return (
-        f"{len(runs)} runs in {rounds} round{'s' if rounds != 1 else ''} of the {drivers} driver,"
+        f"{len(runs)} runs of the {drivers} driver ({_rounds_words(runs)}),"
         f" {seconds:,.0f} s measured{f', on {machine}' if machine else ''}."
         f"{shown}{left_out} A closed loop hides stalls."
+    )
+
+
+def _rounds_words(runs: Sequence[LoadRun]) -> str:
+    """How often each lock strategy ran, setting by setting: "2 settings of 6 rounds"."""
+    rounds = [len({run.round for run in setting.runs}) for setting in settings(runs)]
+    return ", ".join(
+        f"{rounds.count(each)} setting{'s' if rounds.count(each) > 1 else ''} of"
+        f" {f'{each} rounds' if each > 1 else 'one run for each lock, no interval'}"
+        for each in in_order(rounds)
     )

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from engine.money import show_cents
 from reports.conclusion import conclude
-from reports.costs import spread_name, within_noise
+from reports.costs import compared, spread_words, within_noise
 from reports.figures import Figures, story_caption
 from reports.found import Found
 from reports.matrix_figure import matrix_words
@@ -36,6 +36,7 @@ def html(found: Found, figures: Figures, *, files: Mapping[str, str]) -> str:
     words: dict[str, Any] = {
         "found": found,
         "conclusion": conclude(found),
+        "ratios": compared(found),
         "figures": figures,
         "files": files,
         "locks": in_order(square.lock for square in placed),
@@ -90,7 +91,7 @@ def _environment() -> Environment:
         "SYMBOLS": SYMBOLS,
         "programs_as_expected": programs_as_expected,
         "unexpected": run_is_unexpected,
-        "spread_name": spread_name,
+        "spread_words": spread_words,
         "within_noise": within_noise,
     }
     return environment

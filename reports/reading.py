@@ -191,6 +191,28 @@ def accounts_words(accounts: str) -> str:
     return f"{int(count):,} accounts ({shape})" if count.isdigit() else f"one {shape} account"
 
 
+def accounts_count(accounts: str) -> int:
+    """How many accounts a load spreads over.
+
+    >>> accounts_count("hot"), accounts_count("zipf:1000")
+    (1, 1000)
+    """
+    count = accounts.partition(":")[2]
+    return int(count) if count.isdigit() else 1
+
+
+def short_names(locks: Iterable[str]) -> dict[str, str]:
+    """A user's own lock strategies by their last part, where no two share it.
+
+    >>> short_names(["per-user", "my_lock:Optimistic"])
+    {'per-user': 'per-user', 'my_lock:Optimistic': 'Optimistic'}
+    """
+    names = in_order(locks)
+    short = {name: name.rpartition(":")[2] for name in names}
+    taken = list(short.values())
+    return {name: last if taken.count(last) == 1 else name for name, last in short.items()}
+
+
 def load_topology(run: LoadRun) -> str:
     """The topology of the matrix that a load run resembles."""
     return "one-service" if run.load.workers == 1 else "two-processes"

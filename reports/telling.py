@@ -1,6 +1,6 @@
 """A witness told in words and lanes, for the picture, the page and the terminal alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.money import show_cents
 from engine.results import TimelineEvent, Witness
@@ -40,7 +40,7 @@ def what_broke(witness: Witness) -> str:
     """What the marked step did, in a few words: "500.00 made"."""
     worst = min(witness.findings, key=lambda finding: list(Break).index(finding.kind))
     if worst.kind is Break.MONEY and worst.cents:
-        return f"{show_cents(abs(worst.cents))} {'made' if worst.cents > 0 else 'lost'}"
+        return _made(worst.cents)
     return {
         Break.MONEY: "money goes wrong",
         Break.LIVENESS: "stuck",
@@ -51,12 +51,29 @@ def what_broke(witness: Witness) -> str:
 
 def ending(witness: Witness) -> str:
     """How it ended against what would have been right, in words."""
-    held = ", ".join(f"{account} {show_cents(cents)}" for account, cents in witness.final.items())
+    held = _balances(witness.final)
     if witness.correct is None:
         return f"In the end: {held}."
-    right = ", ".join(f"{name} {show_cents(cents)}" for name, cents in witness.correct.items())
-    made = sum(witness.final.get(name, 0) for name in witness.correct) - sum(
-        witness.correct.values()
-    )
-    much = f": {show_cents(abs(made))} {'made' if made > 0 else 'lost'}" if made else ""
-    return f"In the end: {held}; correct: {right}{much}."
+    wrong = [finding for finding in witness.findings if finding.kind is Break.MONEY]
+    if not wrong:
+        # What got stuck has lost nothing yet, though it is far from where it should have come.
+        return f"In the end: {held}; correct: {_balances(witness.correct)}."
+    cents = sum(finding.cents for finding in wrong)
+    if cents and witness.correct.items() <= witness.final.items():
+        # Both withdrawals were answered with ok, and only one left the wallet.
+        told = f"{show_cents(abs(cents))} {'less' if cents > 0 else 'more'}"
+        return (
+            f"In the end: {held}, the correct balance; yet what was acknowledged leaves {told}:"
+            f" {_made(cents)}."
+        )
+    made = sum(witness.final.get(name, 0) - right for name, right in witness.correct.items())
+    much = f": {_made(made)}" if made else ""
+    return f"In the end: {held}; correct: {_balances(witness.correct)}{much}."
+
+
+def _balances(balances: Mapping[str, int]) -> str:
+    return ", ".join(f"{account} {show_cents(cents)}" for account, cents in balances.items())
+
+
+def _made(cents: int) -> str:
+    return f"{show_cents(abs(cents))} {'made' if cents > 0 else 'lost'}"

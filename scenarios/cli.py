@@ -3,12 +3,13 @@
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 
 from engine.errors import UsageError, WalletraceError
-from engine.verdicts import EXIT_FAULT, EXIT_USAGE
+from engine.verdicts import EXIT_FAULT, EXIT_UNDECIDED, EXIT_USAGE
 from scenarios import explore_commands, load_commands, report_command
 from scenarios.console import err
 
@@ -28,6 +29,23 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"walletrace {metadata.version('walletrace')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("list")(explore_commands.list_parts)
 app.command()(explore_commands.explore)
 app.command()(explore_commands.replay)
@@ -53,13 +71,15 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return EXIT_USAGE
     except (typer.Abort, KeyboardInterrupt):
-        err.print("interrupted; nothing is left running")
-        return EXIT_INTERRUPTED
+        status = EXIT_INTERRUPTED
     except WalletraceError as error:
         err.print(f"walletrace: {error}", markup=False, highlight=False, soft_wrap=True)
-        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAULT
+        # The system could not do it (a full disk, say): nothing was decided.
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_UNDECIDED
     except Exception:
         traceback.print_exc()
         err.print("walletrace itself failed; please report the lines above")
         return EXIT_FAULT
+    if status == EXIT_INTERRUPTED:
+        err.print("interrupted; nothing is left running")
     return status if isinstance(status, int) else 0

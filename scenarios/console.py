@@ -22,7 +22,14 @@ Advance = Callable[[int, int, str], None]
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """A progress line; call what it yields with (done, total, what is being done)."""
+    """How far `title` is; call what it yields with (done, total, what is being done).
+
+    A line that moves on a terminal; elsewhere, as in the log of a CI job, `title` once.
+    """
+    if not err.is_terminal:
+        err.print(title, markup=False, highlight=False, soft_wrap=True)
+        yield lambda done, total, doing: None
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -9,6 +9,7 @@ import typer
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, find
 from engine.errors import UsageError
 from engine.explore.cells import STORES, explore_cell, replay_cell
+from engine.explore.controller import ScheduleMismatch
 from engine.explore.scenario import TOPOLOGIES, Faults, Scenario
 from engine.explore.search import Budget
 from engine.results import Cell
@@ -91,14 +92,21 @@ def explore(
                 on_progress=lambda count: advance(count, 0, "interleavings"),
             )
         )
-    if save is not None:
-        saved.save(cell, save)
-        err.print(f"kept the schedule in {save}; next: walletrace replay {save}", highlight=False)
     if as_json:
         print_json(cell_json(cell))
     else:
         terminal.print_cell(out, cell, story.story)
+    if save is not None:
+        _save(cell, save)
     raise typer.Exit(exit_status(cell.verdict, expected=expect))
+
+
+def _save(cell: Cell, path: Path) -> None:
+    if cell.witness is None:
+        err.print("nothing to save: no interleaving that was run breaks anything")
+        return
+    saved.save(cell, cell.witness, path)
+    err.print(f"kept the schedule in {path}; next: walletrace replay {path}", soft_wrap=True)
 
 
 def replay(
@@ -110,16 +118,23 @@ def replay(
 ) -> None:
     """Repeat a kept schedule step by step. Exit 0 if its outcome recurs, else 1."""
     kept = saved.load(file)
-    witness = asyncio.run(
-        replay_cell(
-            _scenario(kept.scenario),
-            kept.lock,
-            kept.topology,
-            store or kept.found_in,
-            kept.schedule,
-            faults=Faults.parse(kept.faults),
+    try:
+        witness = asyncio.run(
+            replay_cell(
+                _scenario(kept.scenario),
+                kept.lock,
+                kept.topology,
+                store or kept.found_in,
+                kept.schedule,
+                faults=Faults.parse(kept.faults),
+            )
         )
-    )
+    except ScheduleMismatch as error:
+        if as_json:
+            print_json({"recurs": False, "recorded": kept.outcome, "explanation": str(error)})
+        else:
+            out.print(f"recorded: {kept.outcome}\nit does not recur: {error}", highlight=False)
+        raise typer.Exit(EXIT_DECIDED_OTHERWISE) from None
     recurs = witness.outcome == kept.outcome
     if as_json:
         print_json({"recurs": recurs, "recorded": kept.outcome, **witness_json(witness)})
@@ -151,6 +166,9 @@ def compare(
 
     Exit status: 0 if every cell is as its scenario declares, 1 if one is not, 3 if undecided.
     """
+    for file in (junit_file, markdown_file):
+        if file is not None:
+            _write(file, "")  # what cannot be written is told before the work, not after
     plan = matrix.Plan(
         scenarios=[_scenario(name) for name in scenario or SCENARIOS],
         locks=lock or (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS),

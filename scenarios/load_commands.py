@@ -53,43 +53,53 @@ def bench(
 ) -> None:
     """Measure lock strategies in this process: throughput, lock wait, and money lost.
 
-    Strategies alternate in rounds. Exit status: 0 if every strategy but `none` kept the money,
-    or if all verdicts are what --expect names; 1 if not; 3 if a run could not be judged.
+    Strategies alternate in rounds. Exit status: 0 if every strategy kept the money, or if all
+    verdicts are what --expect names; 1 if not; 3 if a run could not be judged. Without --lock,
+    `none` runs along as the control and is not counted.
     """
     base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous)
     names = lock or list(LOCK_STRATEGIES)
     for name in names:
         lock_strategy(name)
     loads = rounds.loads(names, base, work_ms=work_ms or [0.0, 2.0])
+    interrupted = False
     with progress("measuring") as advance:
-        runs = rounds.compare(
-            loads,
-            rounds=rounds_,
-            seconds=seconds,
-            warmup_s=warmup_s,
-            seed=seed,
-            pin=pin,
-            on_progress=lambda run, done, of: advance(done, of, run.load.lock),
-        )
+        try:
+            runs = rounds.compare(
+                loads,
+                rounds=rounds_,
+                seconds=seconds,
+                warmup_s=warmup_s,
+                seed=seed,
+                pin=pin,
+                on_progress=lambda run, done, of: advance(done, of, run.load.lock),
+            )
+        except rounds.Interrupted as cut:
+            interrupted, runs = True, list(cut.runs)
+    if not runs:
+        raise KeyboardInterrupt
     compared = ratios(runs, baseline=_baseline(names), seed=seed) if len(names) > 1 else []
     if as_json:
         described = asdict(machine(synchronous=synchronous, pin=pin))
         print_json({"machine": described, **loads_json(runs, compared)})
     else:
         print_load(out, runs, compared)
-    raise typer.Exit(_bench_status(runs, expect))
+    if interrupted:
+        raise KeyboardInterrupt  # the table is of what was measured till then
+    raise typer.Exit(_bench_status(runs, expect, control=lock is None))
 
 
 def _baseline(names: Sequence[str]) -> str:
     return "global" if "global" in names else names[0]
 
 
-def _bench_status(runs: Sequence[LoadRun], expect: Verdict | None) -> int:
+def _bench_status(runs: Sequence[LoadRun], expect: Verdict | None, *, control: bool) -> int:
+    """`control`: nobody asked for `none`, which runs along to show what is lost without a lock."""
     if expect is not None:
         statuses = [exit_status(run.verdict, expected=expect) for run in runs]
     else:
-        # `none` is the control: whether its races lose money in a short run is luck.
-        statuses = [exit_status(run.verdict) for run in runs if run.load.lock != "none"]
+        judged = [run for run in runs if not (control and run.load.lock == "none")]
+        statuses = [exit_status(run.verdict) for run in judged]
     for status in (EXIT_DECIDED_OTHERWISE, EXIT_UNDECIDED):
         if status in statuses:
             return status

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.errors import UsageError
 from engine.load import rounds
 from engine.load.claims import Claim, guide_claims
 from engine.load.machine import machine
@@ -64,12 +64,13 @@ def report(
 
     Exit status: 0 if everything is as declared, 1 if not, 3 if something was not decided.
     """
+    _writable(folder)
     # Both only need a processor, so they run beside each other; what is measured runs alone.
-    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-        running = beside.submit(_programs)
+    with get_context("spawn").Pool(1) as beside:
+        running = beside.apply_async(_programs)
         cells = _explored()
         with progress("running random programs"):
-            programs = running.result()
+            programs = running.get()
     runs = _driven()
     claims = _claims()
     runs += _over_http()
@@ -101,6 +102,18 @@ def report(
     else:
         terminal.print_report(out, found, page=str(paths[0]))
     raise typer.Exit(_status(cells, programs, runs))
+
+
+def _writable(folder: Path) -> None:
+    """What cannot be written is told before two minutes of work, not after. UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / "index.html"
+        probe.touch()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {folder} ({error.strerror})", "name another folder by --out"
+        ) from error
 
 
 def _json(found: Found, paths: Sequence[Path]) -> dict[str, Any]:
@@ -157,9 +170,8 @@ def _compared() -> list[Load]:
 def _contended() -> list[Load]:
     """From one hot account to many; on it every race is lost sooner or later."""
     return [
-        Load(lock, CLIENTS, accounts, MIX, work_ms=work_ms)
+        Load(lock, CLIENTS, accounts, MIX, work_ms=max(WORK_MS))
         for accounts in CONTENTION
-        for work_ms in WORK_MS
         for lock in LOCK_STRATEGIES
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.results import Cell
+from engine.results import Cell, Witness
 
 FORMAT = 1
 
@@ -31,19 +31,17 @@ class Saved:
     walletrace_schedule: int = field(default=FORMAT, kw_only=True)
 
 
-def save(cell: Cell, path: Path) -> None:
-    """Write the cell's witness. UsageError if there is none or the file cannot be written."""
-    if cell.witness is None:
-        raise UsageError("nothing to save", "no interleaving that was run breaks anything")
+def save(cell: Cell, witness: Witness, path: Path) -> None:
+    """Write the cell's witness. UsageError if the file cannot be written."""
     saved = Saved(
         cell.scenario,
         cell.lock,
         cell.topology,
         cell.store,
         cell.faults,
-        cell.witness.schedule,
-        cell.witness.outcome,
-        cell.witness.explanation,
+        witness.schedule,
+        witness.outcome,
+        witness.explanation,
     )
     try:
         path.write_text(json.dumps(asdict(saved), indent=2) + "\n", encoding="utf-8")

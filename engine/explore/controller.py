@@ -205,22 +205,26 @@ def _faults(waiting: list[Lane], able: list[Lane], cancels: int, crashes: int) -
     return moves
 
 
+class ScheduleMismatch(UsageError):
+    """The code under test no longer takes the steps of a schedule."""
+
+
 def follow(schedule: Sequence[str]) -> Choose:
-    """A chooser that repeats a schedule; UsageError where the code no longer offers its move."""
+    """A chooser that repeats a schedule; ScheduleMismatch where the code takes other steps."""
     moves = [Move.parse(text) for text in schedule]
     position = 0
 
     def choose(options: Sequence[Move]) -> int:
         nonlocal position
         if position == len(moves):
-            raise UsageError(
+            raise ScheduleMismatch(
                 f"the schedule ends after {position} steps, the run does not",
                 "it was recorded with other code: explore again",
             )
         move = moves[position]
         position += 1
         if move not in options:
-            raise UsageError(
+            raise ScheduleMismatch(
                 f"step {position} of the schedule, {move}, cannot be taken here",
                 "it was recorded with other code: explore again",
             )

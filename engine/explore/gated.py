@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from engine.errors import WalletraceError
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
 from engine.explore.world import Ending, How, Setting, raise_the_curtain
@@ -91,7 +90,7 @@ class GatedWorld:
     async def advance(self, lane: Lane, how: How) -> Any:
         self._results.pop(lane, None)
         step = lane.pending
-        if step is not None and step.kind == "take" and how is not How.CANCEL:
+        if step is not None and step.kind == "take" and self._outlived(step.args[0]):
             # Time passes a dead holder by: its lease has run out when somebody asks for it.
             self._live.probe.execute(
                 "UPDATE leases SET expires_ms = 0 WHERE key = ?", (step.args[0],)
@@ -187,7 +186,7 @@ class GatedWorld:
             task.cancel()
         try:
             result = await self._effect(lane, session, step)
-        except WalletraceError as error:
+        except Exception as error:
             self._results[lane] = error
             raise
         self._results[lane] = result

@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any
 
-from engine.errors import UsageError, WalletraceError
+from engine.errors import UsageError
 from engine.explore.memory import MemoryDatabase
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
@@ -61,11 +61,11 @@ class ModelWorld:
         else:
             try:
                 result = self._effect(lane, step)
-            except WalletraceError as error:
+            except Exception as error:  # the strategy's to bear, as with a real store
                 result = error
             if how is How.LOSE:
                 self._throw(lane, asyncio.CancelledError())
-            elif isinstance(result, WalletraceError):
+            elif isinstance(result, Exception):
                 self._throw(lane, result)
             else:
                 coroutine = self._coroutines[lane]

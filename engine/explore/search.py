@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from engine.errors import UsageError
-from engine.explore.controller import Move, Run, follow, run_schedule
+from engine.explore.controller import Move, Run, ScheduleMismatch, follow, run_schedule
 from engine.explore.judge import judge
 from engine.explore.scenario import Faults
 from engine.explore.witness import Observer, canonical, marked
@@ -190,9 +190,14 @@ async def _witness(
 async def replay(
     setting: Setting, open_world: OpenWorld, schedule: tuple[str, ...], faults: Faults
 ) -> Witness:
-    """Run one schedule and tell it step by step. UsageError if the code no longer follows it."""
+    """Run one schedule and tell it step by step; ScheduleMismatch if the code does not follow."""
     observer = Observer()
     run = await run_schedule(await open_world(), faults, follow(schedule), observer)
+    if len(run.schedule) < len(schedule):
+        raise ScheduleMismatch(
+            f"the run ends after {len(run.schedule)} of the schedule's {len(schedule)} steps",
+            "it was recorded with other code: explore again",
+        )
     findings = judge(setting.scenario, run, faulted=faults != setting.scenario.faults)
     return Witness(
         run.schedule,

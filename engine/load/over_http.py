@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -187,13 +187,25 @@ def _started(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]
     try:
         yield process
     finally:
-        process.terminate()
+        _signal_all(process, signal.SIGTERM)
         try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            # The session is the process's own: this reaches its workers too, and nobody else.
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S_MAX)
+        finally:
+            # Who waits for its workers has done so by now; what is left was orphaned, or is stuck.
+            # A second Ctrl-C comes straight here.
+            _signal_all(process, signal.SIGKILL)
             process.wait()
+
+
+def _signal_all(process: "subprocess.Popen[bytes]", signum: signal.Signals) -> None:
+    """Signal what is left of the process and its workers: its session is theirs alone.
+
+    The workers too, since Locust may end before it has learnt to stop those that it forked.
+    """
+    # macOS says "not permitted" where only zombies are left, others "no such process".
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signum)
 
 
 def _tail(log: Path) -> str:

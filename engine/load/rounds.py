@@ -6,21 +6,29 @@ operations. `stats.ratios` compares what comes out.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import uvloop
 
-from engine.errors import UsageError
+from engine.errors import UsageError, WalletraceError
 from engine.load.driver import INTERRUPTED, run_round
 from engine.results import Load, LoadRun
 
 ROUNDS_MAX = 1_000
 
 Progress = Callable[[LoadRun, int, int], None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the runs there are; the last one may have been cut short, and notes it."""
+
+    def __init__(self, runs: Sequence[LoadRun]) -> None:
+        super().__init__("interrupted")
+        self.runs = tuple(runs)
 
 
 def loads(locks: Sequence[str], base: Load, *, work_ms: Sequence[float] = (0.0, 2.0)) -> list[Load]:
@@ -40,33 +48,48 @@ def compare(
 ) -> list[LoadRun]:
     """Each load once in every round, in turn; `seconds` are those of one run.
 
-    Runs on uvloop, as the service does. Ctrl-C ends it with the runs there are, fewer than asked
-    for; one that was being measured is cut short and noted so. `on_progress(run, done, of)`
-    follows every run. UsageError as in `run_round`.
+    Runs on uvloop, as the service does. Ctrl-C raises Interrupted with the runs there are.
+    `on_progress(run, done, of)` follows every run. UsageError as in `run_round`, and for a user's
+    lock strategy that fails.
     """
     if not 1 <= rounds <= ROUNDS_MAX:
         raise UsageError(f"{rounds} rounds", f"use 1 to {ROUNDS_MAX}")
     runs: list[LoadRun] = []
     turns = [(round, load) for round in range(rounds) for load in loads]
-    with TemporaryDirectory(prefix="walletrace-bench-") as folder, suppress(KeyboardInterrupt):
-        for round, load in turns:
-            path = Path(folder) / f"{len(runs)}.db"
-            work = run_round(
-                load,
-                seconds=seconds,
-                warmup_s=warmup_s,
-                seed=seed + round,
-                path=path,
-                round=round,
-                pin=pin,
-            )
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runs.append(runner.run(work))
-            _remove(path)
-            on_progress(runs[-1], len(runs), len(turns))
-            if INTERRUPTED in runs[-1].note:
-                break
+    with TemporaryDirectory(prefix="walletrace-bench-") as folder:
+        try:
+            for round, load in turns:
+                path = Path(folder) / f"{len(runs)}.db"
+                work = run_round(
+                    load,
+                    seconds=seconds,
+                    warmup_s=warmup_s,
+                    seed=seed + round,
+                    path=path,
+                    round=round,
+                    pin=pin,
+                )
+                runs.append(_finished(work, load))
+                _remove(path)
+                on_progress(runs[-1], len(runs), len(turns))
+                if INTERRUPTED in runs[-1].note:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise Interrupted(runs) from None
     return runs
+
+
+def _finished(work: Coroutine[Any, Any, LoadRun], load: Load) -> LoadRun:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except WalletraceError:
+        raise
+    except Exception as error:
+        if ":" not in load.lock:
+            raise  # ours; a user's own strategy is module:attribute
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{load.lock} failed ({told})", "mend it; explore it first") from error
 
 
 def _remove(path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,36 +60,49 @@ def test_a_locustfile_that_breaks_is_a_failed_run(tmp_path):
         run_load(locustfile=str(broken), run_time_s=1)
 
 
-def processes_naming(folder):
-    """The command lines of living processes in which `folder` occurs."""
-    found = []
+def alive():
+    """Command lines of the living by process id; one that ended but is not reaped has none."""
+    found = {}
     for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = file.read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(folder) in command:
-            found.append(command)
-    return found
+        with suppress(OSError):
+            found[int(file.parent.name)] = file.read_bytes()
+    return {pid: command for pid, command in found.items() if command}
+
+
+def sessions_naming(folder):
+    """The sessions of the processes in whose command line `folder` occurs."""
+    return [session(pid) for pid, command in alive().items() if os.fsencode(folder) in command]
+
+
+def session(pid):
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads Linux's /proc")
-def test_ctrl_c_stops_service_and_locust_and_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_stops_service_and_locusts_and_leaves_nothing_of_their_sessions(tmp_path, processes):
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from engine.load.over_http import run_load; run_load(run_time_s=60)"
+        "from engine.load.over_http import run_load;"
+        f"run_load(run_time_s=60, workers=2, processes={processes})"
     )
+    # The service, Locust and, where there are several, Locust's workers.
+    started = 2 if processes == 1 else 2 + processes
     with subprocess.Popen(
         [sys.executable, "-c", program],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stderr=subprocess.DEVNULL,
     ) as process:
-        for _ in range(300):
-            if any(b"locust" in command for command in processes_naming(tmp_path)):
+        for _ in range(600):
+            if len(sessions := sessions_naming(tmp_path)) == started:
                 break
             time.sleep(0.05)
-        assert len(processes_naming(tmp_path)) >= 2
         process.send_signal(signal.SIGINT)
         process.wait(60)
-    assert processes_naming(tmp_path) == []
+    assert len(sessions) == started
+    assert len(set(sessions)) == 2
+    assert [command for pid, command in alive().items() if session(pid) in sessions] == []
     assert list(tmp_path.iterdir()) == []

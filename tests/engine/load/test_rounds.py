@@ -9,7 +9,7 @@ import pytest
 from engine.errors import UsageError
 from engine.load.claims import guide_claims
 from engine.load.driver import INTERRUPTED
-from engine.load.rounds import compare, loads
+from engine.load.rounds import Interrupted, compare, loads
 from engine.results import Load
 
 BASE = Load("none", 2, "uniform:10", "add=1")
@@ -34,8 +34,10 @@ def test_loads_alternate_and_every_run_is_told():
 def test_ctrl_c_cuts_a_measurement_short_and_keeps_it():
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    (run,) = compare(loads(["none", "global"], BASE), rounds=2, seconds=60, warmup_s=0.0)
+    with pytest.raises(Interrupted) as cut:
+        compare(loads(["none", "global"], BASE), rounds=2, seconds=60, warmup_s=0.0)
     timer.join()
+    (run,) = cut.value.runs
     assert INTERRUPTED in run.note
     assert 0 < run.seconds < 60
     assert run.completed > 0
@@ -45,10 +47,11 @@ def test_ctrl_c_between_two_runs_keeps_those_that_were_finished():
     def interrupt(run, done, of):
         signal.raise_signal(signal.SIGINT)
 
-    (run,) = compare(
-        [BASE, BASE], rounds=2, seconds=0.02, warmup_s=0.0, pin=False, on_progress=interrupt
-    )
-    assert run.note == ""
+    with pytest.raises(Interrupted) as cut:
+        compare(
+            [BASE, BASE], rounds=2, seconds=0.02, warmup_s=0.0, pin=False, on_progress=interrupt
+        )
+    assert [run.note for run in cut.value.runs] == [""]
 
 
 def test_no_rounds_are_refused():
