@@ -1,6 +1,9 @@
 """The command line as its users meet it: statuses, JSON, files, no traceback for mistakes."""
 
 import json
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -45,7 +48,8 @@ def test_exit_status(arguments: list[str], status: int) -> None:
         ([*RACE, "--lock", "json:Lock"], "has no 'Lock'"),
         ([*RACE, "--lock", "none", "--expect", "maybe"], "'maybe' is not one of"),
         (["replay", "no-such-file.json"], "cannot read no-such-file.json"),
-        ([*RACE, "--lock", "per-user", "--save", "x.json"], "nothing to save"),
+        (["report", "--out", "/dev/null/x"], "cannot write into /dev/null/x"),
+        (["compare", "--quick", "--junit", "/dev/null/x.xml"], "cannot write /dev/null/x.xml"),
         ([*RACE], "Missing option '--lock'"),
         (["bench", "--lock", "gloabl"], "known: none, global"),
         (["bench", "--mix", "steal=1"], "steal"),
@@ -93,6 +97,50 @@ def test_a_saved_schedule_is_replayed_on_either_store(
     file.write_text(json.dumps(changed))
     assert run(["replay", str(file), "--store", store]) == 1
     assert "changed its meaning" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_schedule_that_mended_code_no_longer_follows_does_not_recur(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "race.json"
+    run([*RACE, "--lock", "none", "--save", str(file)])
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps(kept | {"lock": "per-user"}))
+    assert run(["replay", str(file)]) == 1
+    assert "does not recur" in capsys.readouterr().out
+    file.write_text(json.dumps(kept | {"schedule": [*kept["schedule"], "A"]}))
+    assert run(["replay", str(file), "--json"]) == 1
+
+
+def test_a_safe_verdict_leaves_nothing_to_save_and_exits_by_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "none.json"
+    assert run([*RACE, "--lock", "per-user", "--save", str(file)]) == 0
+    told = capsys.readouterr()
+    assert "safe" in told.out
+    assert "nothing to save" in told.err
+    assert not file.exists()
+
+
+def test_ctrl_c_in_bench_shows_what_was_measured_and_exits_130(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    status = run(["bench", "--lock", "global", "--seconds", "0.05", "--rounds", "500", "--no-pin"])
+    timer.join()
+    told = capsys.readouterr()
+    assert status == 130
+    assert "interrupted; nothing is left running" in told.err
+    assert "global" in told.out
+
+
+def test_a_strategy_that_was_asked_for_and_loses_money_fails_the_bench() -> None:
+    hot = ["bench", "--seconds", "0.3", "--rounds", "1", "--work-ms", "1", "--no-pin"]
+    assert run([*hot, "--lock", "none"]) == 1
+    assert run([*hot, "--lock", "none", "--expect", "broken"]) == 0
+    assert run([*hot, "--lock", "global"]) == 0
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"walletrace_schedule": 2}', "\x00"])
