@@ -1,4 +1,7 @@
-"""`walletrace bench`, `serve` and `load`: everything that puts load on a wallet."""
+"""`walletrace bench`, `serve` and `load`: everything that puts load on a wallet.
+
+What takes long to import is imported by the command that needs it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,12 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from engine.catalog import LOCK_STRATEGIES, lock_strategy
-from engine.load import rounds
-from engine.load.machine import machine
-from engine.load.over_http import run_load
-from engine.load.stats import ratios
 from engine.results import Load, LoadRun, Ratio
-from engine.service.serve import Settings, run
+from engine.service.settings import Settings
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
 from reports.terminal_load import print_load
 from scenarios.console import out, print_json, progress
@@ -57,6 +56,10 @@ def bench(
     verdicts are what --expect names; 1 if not; 3 if a run could not be judged. Without --lock,
     `none` runs along as the control and is not counted.
     """
+    from engine.load import rounds
+    from engine.load.machine import machine
+    from engine.load.stats import ratios
+
     base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous)
     names = lock or list(LOCK_STRATEGIES)
     for name in names:
@@ -143,6 +146,8 @@ def serve(
     log: Annotated[bool, typer.Option(help="One JSON line for each operation on stderr.")] = False,
 ) -> None:
     """Serve the wallet over HTTP until Ctrl-C. Its description is at /openapi.json."""
+    from engine.service.serve import run
+
     settings = Settings(
         database=str(database),
         lock=lock,
@@ -179,6 +184,8 @@ def load(
 
     Exit status: 0 clean (or what --expect names), 1 broken, 3 if it cannot be told.
     """
+    from engine.load.over_http import run_load
+
     lock_strategy(lock)
     with progress("loading") as advance:
         found = run_load(

@@ -1,0 +1,208 @@
+"""The main job behind `walletrace report`: from every interleaving to one page."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis.configuration import set_hypothesis_home_dir
+
+from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.errors import UsageError
+from engine.load import rounds
+from engine.load.claims import Claim, guide_claims
+from engine.load.machine import machine
+from engine.load.over_http import run_load
+from engine.load.stats import ratios
+from engine.results import ROUNDS_FOR_INTERVAL, Cell, Load, LoadRun, ProgramsResult, Ratio
+from engine.stores.sqlite import POLL_MS
+from engine.verdicts import EXIT_DECIDED_OTHERWISE, Verdict
+from reports import Found, terminal, write
+from reports.conclusion import conclude
+from scenarios import matrix
+from scenarios.console import cell_json, out, print_json, progress
+from scenarios.load_commands import loads_json
+from scenarios.programs import run_programs
+
+# Sized so that the whole takes less than two minutes on two slow cores.
+ROUNDS = ROUNDS_FOR_INTERVAL
+SECONDS = 0.3
+WARMUP_S = 0.1
+CLIENTS = 16
+MIX = "withdraw=2,add=2,transfer=1"
+WORK_MS = (0.0, 2.0)
+CONTENTION = ("hot", "uniform:10")
+LOCUST_USERS = 30
+LOCUST_S = 2
+EXAMPLES = {"memory": 120, "sqlite": 20}
+SEED = 2026
+
+DB_ROW = (
+    "SQLite has no row locks of its own: leases in a lock table, with owner, expiry and fencing"
+    f" token; the first waiter of each process asks again every {POLL_MS:g} ms"
+)
+NOT_COVERED = (
+    "Exploration ran the scenarios listed, with their clients and operations, and no others.",
+    "The model follows SQLite's rules; PostgreSQL and other databases are not covered here.",
+    "Live SQLite replayed the witnesses; `walletrace compare` explores it exhaustively.",
+    "Load runs are short and on one machine; figures compare strategies, they predict no system.",
+)
+
+
+def run(folder: Path, *, as_json: bool) -> int:
+    """Do it all and print it; the exit status."""
+    _writable(folder)
+    # Both only need a processor, so they run beside each other; what is measured runs alone.
+    with get_context("spawn").Pool(1) as beside:
+        running = beside.apply_async(_programs)
+        cells = _explored()
+        with progress("running random programs"):
+            programs = running.get()
+    runs = _driven()
+    claims = _claims()
+    runs += _over_http()
+    found = Found(
+        cells=tuple(cells),
+        load_runs=tuple(runs),
+        ratios=tuple(_ratios(runs)),
+        programs=tuple(programs),
+        claims=tuple(claims),
+        machine={"machine": str(machine()), "db-row": DB_ROW},
+        notes=NOT_COVERED,
+        controls=tuple(NEGATIVE_CONTROLS),
+    )
+    with progress("drawing") as advance:
+        advance(0, 0, "figures and pages")
+        paths = write(
+            folder,
+            cells=found.cells,
+            load_runs=found.load_runs,
+            ratios=found.ratios,
+            programs=found.programs,
+            claims=found.claims,
+            machine=found.machine,
+            notes=found.notes,
+            controls=found.controls,
+        )
+    if as_json:
+        print_json(_json(found, paths))
+    else:
+        terminal.print_report(out, found, page=str(paths[0]))
+    return _status(cells, programs, runs)
+
+
+def _writable(folder: Path) -> None:
+    """What cannot be written is told before two minutes of work, not after. UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / "index.html"
+        probe.touch()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {folder} ({error.strerror})", "name another folder by --out"
+        ) from error
+
+
+def _json(found: Found, paths: Sequence[Path]) -> dict[str, Any]:
+    """What the terminal and the page say, without raw samples; `files` is what was written."""
+    conclusion = conclude(found)
+    return {
+        "headline": conclusion.headline,
+        "conclusion": [sentence.text for sentence in conclusion.sentences],
+        "cells": [cell_json(cell) for cell in found.cells],
+        **loads_json(found.load_runs, found.ratios),
+        "programs": [asdict(result) for result in found.programs],
+        "files": [str(path) for path in paths],
+    }
+
+
+def _explored() -> list[Cell]:
+    with progress("exploring every interleaving") as advance:
+        return asyncio.run(matrix.compare(matrix.Plan(), quick=True, on_cell=advance))
+
+
+def _programs() -> list[ProgramsResult]:
+    with TemporaryDirectory(prefix="walletrace-programs-") as folder:
+        # Else Hypothesis leaves a folder of its own where the user happens to stand.
+        set_hypothesis_home_dir(folder)
+        return [
+            run_programs(lock, store, examples=examples, seed=SEED)
+            for lock in LOCK_STRATEGIES
+            for store, examples in EXAMPLES.items()
+        ]
+
+
+def _driven() -> list[LoadRun]:
+    with progress("measuring, in this process") as advance:
+        return [
+            run
+            for loads, count in ((_compared(), ROUNDS), (_contended(), 1))
+            for run in rounds.compare(
+                loads,
+                rounds=count,
+                seconds=SECONDS,
+                warmup_s=WARMUP_S,
+                seed=SEED,
+                on_progress=lambda run, done, of: advance(done, of, run.load.lock),
+            )
+        ]
+
+
+def _compared() -> list[Load]:
+    """Many accounts, where the guide's main claim shows: lock the user and not the world."""
+    base = Load("", CLIENTS, "uniform:1000", MIX)
+    return rounds.loads(list(LOCK_STRATEGIES), base, work_ms=WORK_MS)
+
+
+def _contended() -> list[Load]:
+    """From one hot account to many; on it every race is lost sooner or later."""
+    return [
+        Load(lock, CLIENTS, accounts, MIX, work_ms=max(WORK_MS))
+        for accounts in CONTENTION
+        for lock in LOCK_STRATEGIES
+    ]
+
+
+def _claims() -> Sequence[Claim]:
+    with progress("measuring the guide's claims") as advance:
+        return guide_claims(
+            rounds=2,
+            seconds=SECONDS / 2,
+            seed=SEED,
+            on_progress=lambda run, done, of: advance(done, of, "batch and cache"),
+        )
+
+
+def _over_http() -> list[LoadRun]:
+    wanted = [(lock, work_ms) for work_ms in WORK_MS for lock in LOCK_STRATEGIES]
+    found = []
+    with progress("loading over HTTP with Locust") as advance:
+        for number, (lock, work_ms) in enumerate(wanted):
+            advance(number, len(wanted), f"{lock}, {work_ms:g} ms of work")
+            found.append(
+                run_load(
+                    lock=lock,
+                    users=LOCUST_USERS,
+                    run_time_s=LOCUST_S,
+                    work_ms=work_ms,
+                    seed=SEED,
+                )
+            )
+    return found
+
+
+def _ratios(runs: Sequence[LoadRun]) -> list[Ratio]:
+    driven = [run for run in runs if run.driver == "asyncio"]
+    return ratios(driven, baseline="global", seed=SEED)
+
+
+def _status(
+    cells: Sequence[Cell], programs: Sequence[ProgramsResult], runs: Sequence[LoadRun]
+) -> int:
+    """The matrix decides; a strategy that exploration calls safe must also be clean elsewhere."""
+    unclean = [run for run in runs if run.load.lock != "none" and run.verdict is Verdict.BROKEN]
+    surprising = [result for result in programs if result.verdict is not result.expected]
+    return EXIT_DECIDED_OTHERWISE if unclean or surprising else matrix.exit_of(cells)
