@@ -7,7 +7,7 @@ reading      what follows from it: matrix squares, stories, settings, what is un
 conclusion   the same in plain words
 tables       pandas frames with documented columns, exported as CSV, Parquet and JSON
 figures      matplotlib pictures, light and dark (`theme`, `matrix_figure`, `timeline_figure`, …)
-html  markdown  junit  terminal      one file for each reader
+html  markdown  junit  terminal      one file for each reader (`summary`: the terminal's table)
 """
 
 from collections.abc import Mapping, Sequence

@@ -173,19 +173,10 @@ def _usable(stands: list[Standing]) -> Iterator[Sentence]:
 
 def _avoided(stands: list[Standing], controls: tuple[str, ...]) -> Iterator[Sentence]:
     """One sentence for all strategies that the same story rules out under one topology."""
-    cared = {(square.topology, square.scenario) for s in stands for square in s.shared}
-    # What breaks under every lock is told under CARE; it is no reason against this one.
-    own = {
-        (stand.topology, stand.lock): [
-            square for square in stand.broken if (square.topology, square.scenario) not in cared
-        ]
-        or stand.broken
-        for stand in stands
-    }
     told: dict[tuple[str, str, str], list[Standing]] = {}
     for stand in stands:
         if stand.broken:
-            cell = min(stand.broken, key=_telling).lead
+            cell = _reasons(stand, stands)[0].lead
             told.setdefault((stand.topology, cell.scenario, _because(cell)), []).append(stand)
     held = {stand.lock for stand in stands if stand.holds}
     for (topology, scenario, why), ruled_out in told.items():
@@ -195,8 +186,8 @@ def _avoided(stands: list[Standing], controls: tuple[str, ...]) -> Iterator[Sent
         ]
         # A strategy that holds elsewhere tells more: what fails here is its reach.
         teller = max(ruled_out, key=lambda stand: stand.lock in held)
-        cell = min(teller.broken, key=_telling).lead
-        others = in_order(s.scenario for stand in ruled_out for s in stand.broken)
+        cell = _reasons(teller, stands)[0].lead
+        others = in_order(s.scenario for stand in ruled_out for s in _reasons(stand, stands))
         also = [other for other in others if other != scenario]
         more = f" Also broken: {listed(also)}." if also else ""
         yield Sentence(
@@ -206,6 +197,21 @@ def _avoided(stands: list[Standing], controls: tuple[str, ...]) -> Iterator[Sent
             f" {_BREAKS_WORDS[worst(cell)]}{why}.{more}",
             _evidence(cell),
         )
+
+
+def _reasons(stand: Standing, stands: list[Standing]) -> list[Square]:
+    """What speaks against a strategy, the most telling first.
+
+    What breaks under every lock is told under CARE, and is a reason only where there is no other.
+    """
+    shared = {
+        square.scenario
+        for other in stands
+        if other.topology == stand.topology
+        for square in other.shared
+    }
+    own = [square for square in stand.broken if square.scenario not in shared]
+    return sorted(own or stand.broken, key=_telling)
 
 
 def _because(cell: Cell) -> str:

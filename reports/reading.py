@@ -181,6 +181,12 @@ def settings(runs: Sequence[LoadRun]) -> list[Setting]:
     return [Setting(driver, load, tuple(there)) for (driver, load), there in grouped.items()]
 
 
+def rounds_words(setting: Setting) -> str:
+    """How often each lock strategy ran."""
+    rounds = len({run.round for run in setting.runs})
+    return f"median of {rounds} rounds" if rounds > 1 else "one run, no interval"
+
+
 def accounts_words(accounts: str) -> str:
     """ "hot" and "zipf:1000" for people.
 

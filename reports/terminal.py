@@ -1,14 +1,14 @@
 """The findings on a terminal: verdicts and costs on one screen, and a witness step by step."""
 
+import textwrap
 from collections.abc import Sequence
-from statistics import median
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from engine.money import show_cents
-from engine.results import Cell, LoadRun, Witness
+from engine.results import Cell, Witness
 from engine.verdicts import Verdict
 from reports.conclusion import Tone, conclude
 from reports.found import Found
@@ -17,24 +17,19 @@ from reports.reading import (
     SYMBOLS,
     Square,
     in_order,
-    lost_words,
+    short_names,
     squares,
     unexpected_count,
     worst,
 )
-from reports.standing import Standing, standings
+from reports.summary import VERDICT_STYLES, captions, summary
 from reports.telling import ending, numbered, timeline_lanes, what_broke
 
-_STYLES = {
-    Verdict.SAFE: "green",
-    Verdict.CLEAN: "green",
-    Verdict.BROKEN: "bold red",
-    Verdict.BOUNDED: "yellow",
-    Verdict.UNKNOWN: "yellow",
-}
 # So many sentences of a tone, and lines of each, that all fits 80 columns by 40 lines.
 _SENTENCES_MAX = {Tone.WRONG: 3, Tone.AVOID: 2, Tone.CARE: 2, Tone.COST: 2}
 _LINES_MAX = 3
+# A long name of a lock strategy takes two lines, so that a matrix of five fits 80 columns.
+_HEADING_CHARACTERS = 11
 
 
 def print_report(out: Console, found: Found, *, page: str = "") -> None:
@@ -42,13 +37,16 @@ def print_report(out: Console, found: Found, *, page: str = "") -> None:
     conclusion = conclude(found)
     style = "bold red" if conclusion.of(Tone.WRONG) else "bold"
     out.print(Text(conclusion.headline, style=style))
-    out.print(_summary(found))
+    out.print(summary(found))
+    for caption in captions(found):
+        out.print(Text(caption, style="dim"))
     for tone, most in _SENTENCES_MAX.items():
         for sentence in conclusion.of(tone)[:most]:
             out.print(_bullet(sentence.text, out.width, wrong=tone is Tone.WRONG))
-    out.print(Text(f"Next: {next_step(found)}", style="cyan"))
+    # Not wrapped: a command or path is there to be copied.
+    out.print(Text(f"Next: {next_step(found)}", style="cyan"), soft_wrap=True)
     if page:
-        out.print(Text(f"All of it: {page}", style="cyan"))
+        out.print(Text(f"All of it: {page}", style="cyan"), soft_wrap=True)
 
 
 def next_step(found: Found) -> str:
@@ -70,60 +68,16 @@ def _bullet(text: str, width: int, *, wrong: bool) -> Table:
     return grid
 
 
-def _summary(found: Found) -> Table:
-    stands = standings(found)
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("lock", no_wrap=True)
-    topologies = in_order(stand.topology for stand in stands)
-    for topology in topologies:
-        table.add_column(topology.replace("-", " "), min_width=9)
-    if found.load_runs:
-        table.add_column("calls/s", justify="right")
-        table.add_column("wait p99, ms", justify="right")
-        table.add_column("under load", no_wrap=True)
-    for lock in in_order([s.lock for s in stands] + [run.load.lock for run in found.load_runs]):
-        at = {stand.topology: stand for stand in stands if stand.lock == lock}
-        row = [_standing(at[topology]) if topology in at else Text("–") for topology in topologies]
-        if found.load_runs:
-            row += _cost([run for run in found.load_runs if run.load.lock == lock])
-        table.add_row(lock, *row)
-    return table
-
-
-def _standing(stand: Standing) -> Text:
-    """How many scenarios hold, or break; those that break under every lock are told below."""
-    if stand.broken:
-        return Text(f"✗ {len(stand.broken)} break", _STYLES[Verdict.BROKEN])
-    if stand.unsettled:
-        return Text(f"? {len(stand.unsettled)} open", _STYLES[Verdict.UNKNOWN])
-    return Text(f"✓ {len(stand.safe)} safe", _STYLES[Verdict.SAFE])
-
-
-def _cost(runs: Sequence[LoadRun]) -> list[Text]:
-    """Medians over the asyncio driver's runs (Locust's without), and the worst of the money."""
-    if not runs:
-        return [Text("–")] * 3
-    own = [run for run in runs if run.driver == "asyncio"] or runs
-    wait = median(run.lock_wait.p99_ms + run.store_wait.p99_ms for run in own)
-    lost = max((run.lost_cents for run in runs), key=abs)
-    verdict = max((run.verdict for run in runs), key=lambda v: v is not Verdict.CLEAN)
-    said = lost_words(lost) if lost else str(verdict)
-    return [
-        Text(f"{median(run.throughput_per_s for run in own):,.0f}"),
-        Text(f"{wait:,.2f}"),
-        Text(said, _STYLES[verdict]),
-    ]
-
-
 def print_matrix(out: Console, cells: Sequence[Cell]) -> None:
     """Every scenario under every lock strategy and topology, then the conclusion."""
     placed = squares(cells)
     locks = in_order(square.lock for square in placed)
     for topology in in_order(square.topology for square in placed):
-        table = Table(title=topology, title_justify="left", box=None, padding=(0, 1))
-        table.add_column("scenario")
-        for lock in locks:
-            table.add_column(lock)
+        table = Table(title=topology, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table.add_column("scenario", no_wrap=True)
+        for name in short_names(locks).values():
+            heading = "\n".join(textwrap.wrap(name, _HEADING_CHARACTERS))
+            table.add_column(heading, overflow="fold")
         for scenario in in_order(s.scenario for s in placed if s.topology == topology):
             here = {s.lock: s for s in placed if (s.scenario, s.topology) == (scenario, topology)}
             marks = [_mark(here[lock]) if lock in here else Text("–") for lock in locks]
@@ -136,21 +90,21 @@ def print_matrix(out: Console, cells: Sequence[Cell]) -> None:
     for sentence in conclude(found).of(Tone.WRONG):
         out.print(Text(sentence.text, style="bold red"))
     out.print(Text(conclude(found).headline, style="bold red" if wrong else "bold"))
-    out.print(Text(f"Next: {next_step(found)}", style="cyan"))
+    out.print(Text(f"Next: {next_step(found)}", style="cyan"), soft_wrap=True)
 
 
 def _mark(square: Square) -> Text:
     broken = square.verdict is Verdict.BROKEN
     word = worst(square.lead) or "broken" if broken else square.verdict
     surprise = "" if square.as_expected else " !"
-    return Text(f"{SYMBOLS[square.verdict]} {word}{surprise}", _STYLES[square.verdict])
+    return Text(f"{SYMBOLS[square.verdict]} {word}{surprise}", VERDICT_STYLES[square.verdict])
 
 
 def print_cell(out: Console, cell: Cell, story: str = "") -> None:
     """One cell: how many interleavings there are, how many lose, how they end, and a witness."""
     out.print(
         Text.assemble(
-            (f"{SYMBOLS[cell.verdict]} {cell.verdict}", _STYLES[cell.verdict]),
+            (f"{SYMBOLS[cell.verdict]} {cell.verdict}", VERDICT_STYLES[cell.verdict]),
             f"  {cell.scenario} with {cell.lock}, {cell.topology}, {cell.store}",
             f"  ({', '.join(cell.kinds)})" if cell.kinds else "",
         )

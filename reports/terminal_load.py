@@ -7,12 +7,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.results import Load, LoadRun, Ratio
-from engine.verdicts import Verdict
+from engine.results import LoadRun, Ratio
 from reports.costs import ratio_sentence
-from reports.reading import in_order, lost_words
+from reports.reading import in_order, short_names
+from reports.summary import money
 
-_STYLES = {Verdict.CLEAN: "green", Verdict.BROKEN: "bold red"}
+# Medians over the rounds. Below so many characters of width, those of p50 stay in --json.
+_WIDE = 100
+_COLUMNS: dict[str, Callable[[LoadRun], float]] = {
+    "calls/s": lambda run: run.throughput_per_s,
+    "p50": lambda run: run.latency.p50_ms,
+    "p99": lambda run: run.latency.p99_ms,
+    "wait p50": lambda run: run.lock_wait.p50_ms,
+    "wait p99": lambda run: run.lock_wait.p99_ms,
+    "db p99": lambda run: run.store_wait.p99_ms,
+}
 _FINDINGS_MAX = 3
 
 
@@ -22,11 +31,21 @@ def print_load(out: Console, runs: Sequence[LoadRun], ratios: Sequence[Ratio]) -
     out.print(_title(runs), style="bold")
     table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("lock", no_wrap=True)
-    for column in ("work", "calls/s", "p50", "p99", "wait p50", "wait p99", "db p99"):
-        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("money", no_wrap=True)
+    columns = {
+        name: value
+        for name, value in _COLUMNS.items()
+        if out.width >= _WIDE or not name.endswith("p50")
+    }
+    for column in ("work", *columns):
+        table.add_column(column, justify="right", no_wrap=True)
+    names = short_names(load.lock for load in loads)
     for load in loads:
-        table.add_row(*_row(load, [run for run in runs if run.load == load]))
+        mine = [run for run in runs if run.load == load]
+        values = [median(map(value, mine)) for value in columns.values()]
+        table.add_row(
+            names[load.lock], money(mine), f"{load.work_ms:g}", *(f"{v:,.1f}" for v in values)
+        )
     out.print(table)
     out.print(Text("p50, p99: latency; wait: for the lock; db: for the database; all in ms", "dim"))
     for ratio in ratios:
@@ -51,30 +70,6 @@ def _title(runs: Sequence[LoadRun]) -> str:
         f" {rounds} round{'s' if rounds > 1 else ''} of {runs[0].seconds:.1f} s,"
         f" SQLite synchronous {load.synchronous}"
     )
-
-
-def _row(load: Load, runs: Sequence[LoadRun]) -> list[Text]:
-    def middle(value: Callable[[LoadRun], float]) -> str:
-        return f"{median(value(run) for run in runs):,.1f}"
-
-    return [
-        Text(load.lock),
-        Text(f"{load.work_ms:g}"),
-        Text(f"{median(run.throughput_per_s for run in runs):,.0f}"),
-        Text(middle(lambda run: run.latency.p50_ms)),
-        Text(middle(lambda run: run.latency.p99_ms)),
-        Text(middle(lambda run: run.lock_wait.p50_ms)),
-        Text(middle(lambda run: run.lock_wait.p99_ms)),
-        Text(middle(lambda run: run.store_wait.p99_ms)),
-        _money(runs),
-    ]
-
-
-def _money(runs: Sequence[LoadRun]) -> Text:
-    """The worst of the rounds."""
-    worst = max(runs, key=lambda run: (run.verdict is not Verdict.CLEAN, abs(run.lost_cents)))
-    said = lost_words(worst.lost_cents) if worst.lost_cents else str(worst.verdict)
-    return Text(said, _STYLES.get(worst.verdict, "yellow"))
 
 
 def _print_findings(out: Console, runs: Sequence[LoadRun]) -> None:

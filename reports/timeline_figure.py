@@ -1,7 +1,7 @@
 """A witness as a picture: time runs down, one lane for each client and service instance.
 
 Beside the lanes stands the balance after each step; bars show the locks held; the step that broke
-it is marked, and the explanation stands below.
+it is marked. How it ended, and why, is text beside the picture: a phone can wrap that.
 """
 
 import textwrap
@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from engine.money import show_cents
 from engine.results import TimelineEvent, Witness
 from reports.reading import in_order
-from reports.telling import Lane, ending, numbered, timeline_lanes, what_broke
+from reports.telling import Lane, numbered, timeline_lanes, what_broke
 from reports.theme import (
     BLUE,
     GREEN,
@@ -30,7 +30,9 @@ from reports.theme import (
 )
 
 _LANE_W, _LEFT, _BALANCE_W, _LINE_H, _PAD, _TOP = 1.8, 0.5, 0.95, 0.165, 0.15, 0.85  # inches
+_FOOT = 0.38  # inches
 _LANE_CHARACTERS = 23
+_KEY = "purple bars: locks held · ● read · ■ write · ▲ lock · ◆ cache"
 # What a step does: its marker's shape and colour.
 _MARKERS = {
     "read": ("o", BLUE),
@@ -68,9 +70,8 @@ def draw_timeline(
     lanes = in_order_of_lanes(rows)
     accounts = in_order(account for row in rows for account in row.event.balances)
     width = max(_LEFT + _LANE_W * len(lanes) + _BALANCE_W * len(accounts) + 0.25, 5.3)
-    foot = _foot(witness, caption, width)
     bottom = rows[-1].y + rows[-1].height
-    height = bottom + 0.2 + 0.18 * len(foot)
+    height = bottom + _FOOT
     with look(name):
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0, 0, 1, 1))
@@ -80,10 +81,7 @@ def draw_timeline(
         _locks(axes, rows, lanes)
         _steps(axes, rows, lanes, width)
         _balances(axes, rows, accounts, _LEFT + _LANE_W * len(lanes))
-        for number, (line, strong) in enumerate(foot):
-            y = bottom + 0.26 + 0.18 * number
-            weight = "bold" if strong else "normal"
-            axes.text(0.12, y, line, fontsize=8.5, va="center", fontweight=weight)
+        axes.text(0.12, bottom + 0.26, _KEY, fontsize=8.5, va="center")
         return picture(figure, name, title=title, alt=witness.explanation, caption=caption, png=png)
 
 
@@ -171,14 +169,3 @@ def _balances(axes: Axes, rows: Sequence[Row], accounts: Sequence[str], left: fl
                 color=LIGHT.ink if changed else LIGHT.muted,
             )
             before = cents
-
-
-def _foot(witness: Witness, caption: str, width: float) -> list[tuple[str, bool]]:
-    """Lines below the lanes, and which of them are strong."""
-    characters = int(width * 14.5)
-    told = [(ending(witness), True), (witness.explanation, False)]
-    told += [
-        ("purple bars: locks held · ● read · ■ write · ▲ lock · ◆ cache", False),
-        (caption, False),
-    ]
-    return [(line, strong) for text, strong in told for line in textwrap.wrap(text, characters)]

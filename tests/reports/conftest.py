@@ -49,7 +49,8 @@ def documented_race(*, instances: tuple[int, int] = (0, 0), locked: bool = False
         ("B", "write", "writes alice 1300.00", 130_000),
     ]
     last = {"A": "writes alice 500.00", "B": "writes alice 1300.00"}
-    events, held = [], {"A": (), "B": ()}
+    events: list[TimelineEvent] = []
+    held: dict[str, tuple[str, ...]] = {"A": (), "B": ()}
     for step, (client, kind, text, balance) in enumerate(told):
         if kind == "acquire":
             held[client] = ("user:alice",)

@@ -44,6 +44,12 @@ def test_what_breaks_under_every_lock_is_not_held_against_one(found: Found) -> N
     assert use.startswith("Under two-processes, db-row may be used, with the care below")
 
 
+def test_what_breaks_under_every_lock_is_no_reason_against_one(found: Found) -> None:
+    against = [s.text for s in sentences(found, Tone.AVOID) if s.text.startswith("Under two-")]
+    assert any("Also broken: double-spend" in text for text in against)
+    assert not [text for text in against if "stale-cache" in text]
+
+
 def test_strategies_that_all_break_do_not_acquit_each_other(found: Found) -> None:
     cells = tuple(c for c in found.cells if c.lock in ("none", "per-user") and c.topology[0] == "t")
     stand = conclude(Found(cells))

@@ -1,14 +1,16 @@
 """Pictures: the same bytes in every run, no missing glyphs, every step told."""
 
+import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 from reports import Found
-from reports.cost_figures import draw_contention
-from reports.figures import draw, pictured
+from reports.cost_figures import draw_contention, draw_money
+from reports.figures import draw, load_caption, pictured
 from reports.load_figures import draw_throughput, draw_waits
 from reports.matrix_figure import draw_matrix
 from reports.reading import stories
@@ -50,11 +52,10 @@ def test_no_glyph_is_missing(surprised: Found) -> None:
 def test_the_timeline_tells_every_step_and_marks_the_wrong_one(found: Found) -> None:
     witness = stories(found.cells)[0].witness
     assert witness is not None
-    svg = draw_timeline("story", witness, title="title", caption="12 of 20").svg
+    svg = draw_timeline("story", witness, title="title", caption="caption").svg
     for event in witness.events:
         assert event.text.split()[0] in svg
     assert "✗ 500.00 made here" in svg
-    assert "12 of 20" in svg
     assert [number for number in numbered(witness.events) if number] == ["T1", "T2", "T3", "T4"]
 
 
@@ -81,6 +82,23 @@ def test_a_dark_picture_holds_no_light_ink(found: Found) -> None:
     assert LIGHT.ink in svg
     assert LIGHT.ink not in darkened(svg)
     assert DARK.ink in darkened(svg)
+
+
+def test_a_caption_counts_the_rounds_of_each_setting(found: Found) -> None:
+    own = [run for run in found.load_runs if run.driver == "asyncio"]
+    single = [replace(run, driver="locust", round=0) for run in own[:4]]
+    caption = load_caption(found, own + single)
+    assert "(4 settings of 3 rounds, 1 setting of one run for each lock, no interval)" in caption
+
+
+def test_no_name_is_cut_at_the_edge_of_the_money_picture(found: Found) -> None:
+    runs = [replace(run, lost_cents=run.lost_cents * 200) for run in found.load_runs]
+    picture = draw_money(runs, "caption")
+    assert picture is not None
+    assert picture.png is not None
+    pixels = imread(io.BytesIO(picture.png), format="png")
+    margin = pixels[:, :3]
+    assert (margin == margin[0, 0]).all()
 
 
 def test_what_has_no_data_has_no_picture() -> None:

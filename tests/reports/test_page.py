@@ -1,6 +1,7 @@
 """The page and the files beside it."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -123,6 +124,30 @@ def test_a_report_of_nothing_is_still_a_page() -> None:
     page = html(found, draw(found), files={})
     assert "No scenario was explored." in page
     assert page.count("Not run.") == 2
+
+
+def test_how_a_story_ends_is_text_below_its_picture(text: str) -> None:
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)
+    told = next(caption for caption in captions if "500.00 made" in caption)
+    assert "In the end: alice 1300.00; correct: alice 800.00: 500.00 made." in told
+    assert "12 of 20 interleavings break it" in told
+    drawings = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    assert "In the end" not in drawings
+
+
+def test_what_has_no_price_is_not_compared(found: Found) -> None:
+    page = html(replace(found, cells=()), draw(Found(())), files={})
+    table = page.partition("<h3>Compared</h3>")[2].partition("</table>")[0]
+    assert '<th scope="row">per-user</th>' in table
+    assert '<th scope="row">none</th>' not in table
+
+
+def test_a_single_run_is_called_one_run(found: Found) -> None:
+    single = replace(found.ratios[0], rounds=1)
+    page = html(replace(found, cells=(), ratios=(single,)), draw(Found(())), files={})
+    table = page.partition("<h3>Compared</h3>")[2].partition("</table>")[0]
+    assert "one run, no interval" in table
+    assert "range" not in table
 
 
 def test_the_page_is_small(folder: Path) -> None:
