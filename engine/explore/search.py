@@ -12,6 +12,7 @@ from engine.explore.judge import judge
 from engine.explore.scenario import Faults
 from engine.explore.witness import Observer, canonical, marked
 from engine.explore.world import Setting, World
+from engine.history import Outcome
 from engine.money import show_cents
 from engine.results import Witness
 from engine.verdicts import Break, Finding, Verdict
@@ -35,6 +36,7 @@ class _Tally:
     interleavings: int = 0
     losing: int = 0
     overlong: int = 0
+    succeeded: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     kinds: set[Break] = field(default_factory=set)
     best: tuple[tuple[int, int], list[tuple[Run, tuple[Finding, ...]]]] | None = None
@@ -115,6 +117,7 @@ def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
         tally.overlong += 1
         tally.outcomes["cut off"] += 1
         return
+    tally.succeeded = tally.succeeded or any(c.outcome is Outcome.OK for c in run.history)
     # Many schedules end alike: each ending is judged once.
     ending = (
         *(run.ending.log, run.ending.leaked, tuple(run.ending.rows.items())),
@@ -222,4 +225,5 @@ def _note(tally: _Tally, complete: bool) -> str:
         return f"{tally.interleavings:,} interleavings, not all"
     if tally.overlong:
         return f"{tally.overlong:,} interleavings were cut off as too long"
-    return f"all {tally.interleavings:,} interleavings"
+    barren = "" if tally.succeeded else "; no request ever succeeded"
+    return f"all {tally.interleavings:,} interleavings{barren}"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.catalog import MakeLock
-from engine.errors import UsageError, VersionChanged
+from engine.errors import Conflict, UsageError, VersionChanged
 from engine.explore.cells import worlds
 from engine.explore.client import Client, Parts
 from engine.explore.scenario import Faults, Program, Scenario
@@ -237,6 +237,19 @@ def test_a_scenario_that_would_prove_nothing_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         Scenario("x", "", "", {"alice": 1}, programs, needs_exclusion)
+
+
+class AlwaysConflicts(ChecksThenBacksOff):
+    """Loses no money, since it never moves any."""
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        raise Conflict("somebody is always quicker", "try again")
+
+
+def test_a_strategy_under_which_nobody_ever_succeeds_is_noted() -> None:
+    barren = found(SCENARIOS["documented-race"], AlwaysConflicts, "memory")
+    assert "no request ever succeeded" in barren.note
+    assert "no request" not in found(SCENARIOS["documented-race"], GlobalLock, "memory").note
 
 
 class Lucky:
