@@ -57,8 +57,6 @@ def bench(
     `none` runs along as the control and is not counted.
     """
     from engine.load import rounds
-    from engine.load.machine import machine
-    from engine.load.stats import ratios
 
     base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous)
     names = lock or list(LOCK_STRATEGIES)
@@ -81,15 +79,24 @@ def bench(
             interrupted, runs = True, list(cut.runs)
     if not runs:
         raise KeyboardInterrupt
-    compared = ratios(runs, baseline=_baseline(names), seed=seed) if len(names) > 1 else []
-    if as_json:
-        described = asdict(machine(synchronous=synchronous, pin=pin))
-        print_json({"machine": described, **loads_json(runs, compared)})
-    else:
-        print_load(out, runs, compared)
+    _print_bench(runs, names, seed=seed, pin=pin, as_json=as_json)
     if interrupted:
         raise KeyboardInterrupt  # the table is of what was measured till then
     raise typer.Exit(_bench_status(runs, expect, control=lock is None))
+
+
+def _print_bench(
+    runs: Sequence[LoadRun], names: Sequence[str], *, seed: int, pin: bool, as_json: bool
+) -> None:
+    from engine.load.machine import machine
+    from engine.load.stats import ratios
+
+    compared = ratios(runs, baseline=_baseline(names), seed=seed) if len(names) > 1 else []
+    if as_json:
+        described = asdict(machine(synchronous=runs[0].load.synchronous, pin=pin))
+        print_json({"machine": described, **loads_json(runs, compared)})
+    else:
+        print_load(out, runs, compared)
 
 
 def _baseline(names: Sequence[str]) -> str:
