@@ -29,8 +29,8 @@ from scenarios.programs import run_programs
 
 # Sized so that the whole takes less than two minutes on two slow cores.
 ROUNDS = ROUNDS_FOR_INTERVAL
-SECONDS = 0.3
-WARMUP_S = 0.1
+SECONDS = 0.25
+WARMUP_S = 0.05
 CLIENTS = 16
 MIX = "withdraw=2,add=2,transfer=1"
 WORK_MS = (0.0, 2.0)
