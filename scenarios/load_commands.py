@@ -119,9 +119,7 @@ def _bench_status(runs: Sequence[LoadRun], expect: Verdict | None, *, control: b
 def loads_json(runs: Sequence[LoadRun], compared: Sequence[Ratio]) -> dict[str, Any]:
     """Load runs without their raw samples, and the ratios between strategies."""
     return {
-        "runs": [
-            {key: value for key, value in _plain(run).items() if key != "samples"} for run in runs
-        ],
+        "runs": [_plain(run) for run in runs],
         "ratios": [asdict(ratio) for ratio in compared],
     }
 

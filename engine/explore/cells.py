@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 from engine.catalog import lock_strategy
 from engine.errors import UsageError
@@ -12,11 +11,9 @@ from engine.explore.client import Parts
 from engine.explore.gated import GatedWorld, LiveDatabase
 from engine.explore.model import ModelWorld
 from engine.explore.scenario import TOPOLOGIES, Faults, Scenario
-from engine.explore.search import Budget, Explored, OnProgress, OpenWorld, explore, replay
+from engine.explore.search import Budget, OnProgress, OpenWorld, explore, replay
 from engine.explore.world import Setting, World
 from engine.results import Cell, Witness
-
-T = TypeVar("T")
 
 STORES = {
     "memory": "the model: SQLite's rules in memory, coroutines driven by hand",
@@ -76,24 +73,12 @@ async def explore_cell(
             setting, open_world, faults=struck, budget=budget or Budget(), on_progress=on_progress
         )
     expected = scenario.expected(lock, topology) if struck == scenario.faults else None
-    return _cell(scenario, lock, topology, store, struck, expected, found)
-
-
-def _cell(
-    scenario: Scenario,
-    lock: str,
-    topology: str,
-    store: str,
-    faults: Faults,
-    expected: Any,
-    found: Explored,
-) -> Cell:
     return Cell(
         scenario=scenario.name,
         lock=lock,
         store=store,
         topology=topology,
-        faults=str(faults),
+        faults=str(struck),
         expected=expected,
         verdict=found.verdict,
         kinds=found.kinds,

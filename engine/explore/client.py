@@ -82,7 +82,7 @@ class House:
         self._instances.pop(number, None)
 
     def _build(self, number: int) -> Instance:
-        runtime = SteppedRuntime(self._stage, number)
+        runtime = SteppedRuntime(self._stage)
         reads: BalanceReads = DirectReads(self._sessions)
         if self._scenario.cached:
             cache = SteppedCache(self._stage.perform, MemoryCache(clock_s=lambda: 0.0))

@@ -90,7 +90,8 @@ class GatedWorld:
     async def advance(self, lane: Lane, how: How) -> Any:
         self._results.pop(lane, None)
         step = lane.pending
-        if step is not None and step.kind == "take" and self._outlived(step.args[0]):
+        assert step is not None
+        if step.kind == "take" and self._outlived(step.args[0]):
             # Time passes a dead holder by: its lease has run out when somebody asks for it.
             self._live.probe.execute(
                 "UPDATE leases SET expires_ms = 0 WHERE key = ?", (step.args[0],)

@@ -21,6 +21,8 @@ OpenWorld = Callable[[], Awaitable[World]]
 OnProgress = Callable[[int], None]
 
 _WORST_FIRST = list(Break)
+# So many of the best losing runs are put into reading order.
+CANDIDATES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class _Tally:
     succeeded: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     kinds: set[Break] = field(default_factory=set)
-    best: tuple[tuple[int, int], list[tuple[Run, tuple[Finding, ...]]]] | None = None
+    best_rank: tuple[int, int, int] | None = None
+    best: list[Run] = field(default_factory=list)
     judged: dict[object, tuple[tuple[Finding, ...], str]] = field(default_factory=dict)
 
 
@@ -78,9 +81,7 @@ async def explore(
         if on_progress is not None:
             on_progress(tally.interleavings)
         prefix, complete = _next(run)
-    witness = None
-    if tally.best is not None:
-        witness = await _witness(setting, open_world, faults, tally.best[1])
+    witness = await _witness(setting, open_world, faults, tally.best) if tally.best else None
     return Explored(
         _verdict(tally, complete),
         tuple(kind for kind in _WORST_FIRST if kind in tally.kinds),
@@ -134,14 +135,11 @@ def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
     tally.kinds |= {finding.kind for finding in findings}
     worst = min(_WORST_FIRST.index(finding.kind) for finding in findings)
     faults_used = sum("!" in move for move in run.schedule)
-    rank = (worst, faults_used * 100 + run.preemptions)
-    if tally.best is None or rank < tally.best[0]:
-        tally.best = (rank, [])
-    if rank == tally.best[0] and len(tally.best[1]) < CANDIDATES_MAX:
-        tally.best[1].append((run, findings))
-
-
-CANDIDATES_MAX = 200
+    rank = (worst, faults_used, run.preemptions)
+    if tally.best_rank is None or rank < tally.best_rank:
+        tally.best_rank, tally.best = rank, []
+    if rank == tally.best_rank and len(tally.best) < CANDIDATES_MAX:
+        tally.best.append(run)
 
 
 def _ranks(run: Run) -> tuple[object, ...]:
@@ -170,7 +168,7 @@ async def _witness(
     setting: Setting,
     open_world: OpenWorld,
     faults: Faults,
-    candidates: Sequence[tuple[Run, tuple[Finding, ...]]],
+    candidates: Sequence[Run],
 ) -> Witness:
     """The candidate that reads best, replayed; a replay that disagrees is never shown."""
     lanes = [program.name for program in setting.scenario.programs]
@@ -179,15 +177,19 @@ async def _witness(
     def reading_order(schedule: tuple[str, ...]) -> list[int]:
         return [order.get(Move.parse(move).lane, len(order)) for move in schedule]
 
-    told = min((canonical(run.taken, lanes) for run, _ in candidates), key=reading_order)
-    for schedule in (told, candidates[0][0].schedule):
+    told = min((canonical(run.taken, lanes) for run in candidates), key=reading_order)
+    for schedule in (told, candidates[0].schedule):
         # Steps may depend on each other through memory that no step shows, such as a cache's
         # doubts; an order that cannot be taken then gives way to the one that was.
         with suppress(UsageError):
             witness = await replay(setting, open_world, schedule, faults)
             if witness.findings:
                 return witness
-    raise AssertionError(f"the losing schedule {told} did not lose again: hidden state")
+    raise UsageError(
+        f"the losing schedule {' '.join(told)} did not lose again:"
+        " the code under test has hidden state",
+        "keep all memory that calls share in Runtime.cell",
+    )
 
 
 async def replay(

@@ -106,12 +106,11 @@ class Host(Protocol):
 class SteppedMutex:
     """A mutex whose acquisition is a step. Its release is none: it only lets others go on."""
 
-    __slots__ = ("_host", "held_by", "instance", "name")
+    __slots__ = ("_host", "held_by", "name")
 
-    def __init__(self, host: Host, name: str, instance: int) -> None:
+    def __init__(self, host: Host, name: str) -> None:
         self._host = host
         self.name = name
-        self.instance = instance
         self.held_by: str | None = None
 
     async def __aenter__(self) -> None:
@@ -125,13 +124,12 @@ class SteppedMutex:
 class SteppedRuntime:
     """One service instance's Runtime in an explored world. No time passes in it."""
 
-    def __init__(self, host: Host, instance: int) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._instance = instance
         self._cells: dict[str, Cell[Any]] = {}
 
     def mutex(self, name: str) -> SteppedMutex:
-        mutex = SteppedMutex(self._host, name, self._instance)
+        mutex = SteppedMutex(self._host, name)
         self._host.mutexes.append(mutex)
         return mutex
 

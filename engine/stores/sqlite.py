@@ -243,10 +243,10 @@ class SqliteStore:
         """`work` as a transaction of its own, unless one is open."""
         if self._pinned is not None:
             return await self._run(lambda c: sqlite_statements.whole(c, work))
-        begun_ns = waited_ns = 0
+        waited_ns = 0
 
         def transaction(connection: sqlite3.Connection) -> T:
-            nonlocal begun_ns, waited_ns
+            nonlocal waited_ns
             begun_ns = perf_counter_ns()
             connection.execute("BEGIN IMMEDIATE")
             waited_ns = perf_counter_ns() - begun_ns  # another process's write lock

@@ -50,9 +50,12 @@ class ChecksThenBacksOff:
         self.runtime = runtime
         self.busy = runtime.cell("busy", bool)
 
-    async def run(self, call: Call, store: Store) -> Receipt:
+    async def wait(self) -> None:
         if not self.busy.value:
             await self.runtime.backoff(0)
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        await self.wait()
         self.busy.value = True
         try:
             return await read_apply_write(call, store)
@@ -68,14 +71,9 @@ def test_a_back_off_is_a_place_where_others_run(store: str) -> None:
 class Spins(ChecksThenBacksOff):
     """Waits for the flag by asking again and again; in one process that excludes."""
 
-    async def run(self, call: Call, store: Store) -> Receipt:
+    async def wait(self) -> None:
         while self.busy.value:
             await self.runtime.backoff(0)
-        self.busy.value = True
-        try:
-            return await read_apply_write(call, store)
-        finally:
-            self.busy.value = False
 
 
 @BOTH
@@ -87,8 +85,7 @@ class SpinsForEver(Spins):
     """Never gives its flag back."""
 
     async def run(self, call: Call, store: Store) -> Receipt:
-        while self.busy.value:
-            await self.runtime.backoff(0)
+        await self.wait()
         self.busy.value = True
         return await read_apply_write(call, store)
 
@@ -276,6 +273,25 @@ class Sleeps(Lucky):
 def test_code_that_is_not_deterministic_is_told_so() -> None:
     with pytest.raises(UsageError, match="must be deterministic"):
         found(SCENARIOS["documented-race"], Lucky, "memory")
+
+
+class LearnsFromItsMistakes(GlobalLock):
+    """Forgets its lock in the first twenty runs, which it counts where no explorer looks."""
+
+    built = 0
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        type(self).built += 1
+        self.careless = self.built <= 20
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        return await (read_apply_write(call, store) if self.careless else super().run(call, store))
+
+
+def test_a_loss_that_does_not_recur_is_told_as_hidden_state() -> None:
+    with pytest.raises(UsageError, match="has hidden state"):
+        found(SCENARIOS["documented-race"], LearnsFromItsMistakes, "memory")
 
 
 def test_code_that_waits_for_what_is_no_step_is_told_so() -> None:
