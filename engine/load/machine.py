@@ -30,7 +30,7 @@ class Machine:
     pinned: bool
 
     def __str__(self) -> str:
-        kept = "pinned to one" if self.pinned else "not pinned"
+        kept = "asyncio driver pinned to one" if self.pinned else "not pinned"
         return (
             f"{self.platform}, {self.cores} cores ({kept}), Python {self.python},"
             f" SQLite {self.sqlite} (WAL, synchronous {self.synchronous})"

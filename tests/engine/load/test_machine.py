@@ -27,6 +27,6 @@ def test_an_unpinned_run_keeps_all_cores():
 
 
 def test_the_machine_says_whether_runs_were_pinned_and_how_sqlite_was_set():
-    assert "(pinned to one)" in str(machine(synchronous="FULL"))
+    assert "(asyncio driver pinned to one)" in str(machine(synchronous="FULL"))
     assert "(not pinned)" in str(machine(pin=False))
     assert "synchronous FULL" in str(machine(synchronous="FULL"))
