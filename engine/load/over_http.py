@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -176,26 +177,48 @@ def _locust(
 
 @contextmanager
 def _started(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = None
     try:
+        with log.open("wb") as output, _interrupts_held():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         yield process
     finally:
-        _signal_all(process, signal.SIGTERM)
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S_MAX)
-        finally:
-            # Who waits for its workers has done so by now; what is left was orphaned, or is stuck.
-            # A second Ctrl-C comes straight here.
-            _signal_all(process, signal.SIGKILL)
-            process.wait()
+        if process is not None:
+            _end(process)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the process that is being started is known, or it would be left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: came.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _signal_all(process, signal.SIGTERM)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S_MAX)
+    finally:
+        # Who waits for its workers has done so by now; what is left was orphaned, or is stuck.
+        # A second Ctrl-C comes straight here.
+        _signal_all(process, signal.SIGKILL)
+        process.wait()
 
 
 def _signal_all(process: "subprocess.Popen[bytes]", signum: signal.Signals) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import LoadFailed, UsageError
-from engine.load.over_http import run_load
+from engine.load.over_http import _interrupts_held, run_load
 from engine.verdicts import Verdict
 
 pytestmark = pytest.mark.slow
@@ -106,3 +106,11 @@ def test_ctrl_c_stops_service_and_locusts_and_leaves_nothing_of_their_sessions(t
     assert len(set(sessions)) == 2
     assert [command for pid, command in alive().items() if session(pid) in sessions] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_a_process_is_being_started_waits_until_it_is_known():
+    known = False
+    with pytest.raises(KeyboardInterrupt), _interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+        known = True
+    assert known
