@@ -89,13 +89,13 @@ class ModelWorld:
             self._unwind(lane)
 
     async def balances(self) -> Mapping[str, int]:
-        return {account: row.balance for account, row in self._database.tables.rows.items()}
+        return {account: row.balance for account, row in self._database.tables.rows}
 
     async def ending(self) -> Ending:
         held = [f"mutex {m.name}" for m in self.stage.mutexes if m.held_by is not None]
         return Ending(
             dict(self._database.tables.rows),
-            tuple(self._database.tables.log),
+            self._database.tables.log or (),
             tuple(held + self._database.leaked()),
         )
 
