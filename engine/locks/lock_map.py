@@ -7,17 +7,15 @@ one of the same name.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from engine.ports import Mutex, Runtime
 
 
-class _Entry:
-    __slots__ = ("idle_since_ms", "mutex", "users")
-
-    def __init__(self, mutex: Mutex) -> None:
-        self.mutex = mutex
-        self.users = 0
-        self.idle_since_ms = 0
+class _Entry(NamedTuple):
+    mutex: Mutex
+    users: int = 0
+    idle_since_ms: int = 0
 
 
 class LockMap:
@@ -34,16 +32,14 @@ class LockMap:
     async def hold(self, name: str) -> AsyncIterator[None]:
         """Hold the mutex called `name`."""
         entries = self._entries.value
-        entry = entries.get(name)
-        if entry is None:
-            entry = entries[name] = _Entry(self._runtime.mutex(name))
-        entry.users += 1
+        entry = entries.get(name) or _Entry(self._runtime.mutex(name))
+        entries[name] = entry._replace(users=entry.users + 1)
         try:
             async with entry.mutex:
                 yield
         finally:
-            entry.users -= 1
-            entry.idle_since_ms = self._runtime.now_ms()
+            users = entries[name].users - 1
+            entries[name] = entry._replace(users=users, idle_since_ms=self._runtime.now_ms())
 
     def sweep(self, idle_s: float) -> int:
         """Forget the locks that have been idle for `idle_s`; how many went."""
