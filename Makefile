@@ -11,12 +11,13 @@ PYTHON ?= python3
 UPGRADE ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
+PEERS := .venv/peers
 # Twice quiet: errors only, no warnings about the mirrors that a machine may have configured.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 .PHONY: install
 install: $(STAMP) ## make .venv with the locked, hashed dependencies and walletrace itself
@@ -64,13 +65,30 @@ check: $(STAMP) ## format, lint, types, floors of imports, doctests: exactly wha
 bench: $(STAMP) ## measure the claims: memory of idle locks, batches, cache, lock wait
 	@$(BIN)/python -m engine.load.benchmarks
 
-# Versions in the lock stay as they are unless pyproject.toml asks for others;
+.PHONY: bench-explore
+bench-explore: $(STAMP) $(PEERS)/.installed ## explore beside frontrun and detangle (about 4 minutes)
+	@PYTHONPATH=$(PEERS) $(BIN)/python -m scenarios.explore_bench
+
+# In a folder of their own, which this target alone looks into: both bring pytest plugins that would
+# load themselves into every run of our tests. Without them the bench runs and says so.
+$(PEERS)/.installed: requirements-bench.lock | $(STAMP)
+	@echo "walletrace: installing frontrun and detangle into $(PEERS)"
+	@rm -rf $(PEERS) && mkdir -p $(PEERS)
+	@if $(PIP) install --no-deps --require-hashes --target $(PEERS) --requirement $<; then \
+	  touch $@; else echo "walletrace: they could not be installed; going on without them" >&2; fi
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+  --no-emit-index-url --custom-compile-command "make lock"
+
+# Versions in the locks stay as they are unless pyproject.toml asks for others;
 # `make lock UPGRADE=--upgrade` takes the newest of everything.
 .PHONY: lock
-lock: $(STAMP) ## write requirements.lock anew after pyproject.toml has changed
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --no-emit-index-url --all-extras --custom-compile-command "make lock" \
-	  pyproject.toml --output-file requirements.lock $(UPGRADE)
+lock: $(STAMP) ## write both locks anew after pyproject.toml has changed
+	@$(LOCK) --extra dev pyproject.toml --output-file requirements.lock $(UPGRADE)
+	@$(BIN)/python -c 'import tomllib; \
+	  extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	  print(*extras["bench"], sep="\n")' \
+	  | $(LOCK) --no-annotate - --output-file requirements-bench.lock $(UPGRADE)
 
 .PHONY: clean
 clean: ## delete .venv, caches and reports

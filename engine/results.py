@@ -20,6 +20,11 @@ class TimelineEvent:
     "answer lost" or "crashed". `text` says it to people ("reads alice: 1000.00"). `balances` are
     the database's after the step, `holds` the locks this client holds after it. `wrong` marks the
     step at which the money (or what else broke) was lost.
+
+    `request` is what the client had asked for ("withdraw 500.00 from alice"). `saw` are the
+    balances a read was answered with, or those a write was computed from. `leases` are those of
+    `holds` that stand in the database; the others are mutexes. `waits` says of every client that
+    cannot go on after the step which lock it waits for.
     """
 
     step: int
@@ -31,6 +36,10 @@ class TimelineEvent:
     balances: Mapping[str, int]
     holds: tuple[str, ...] = ()
     wrong: bool = False
+    request: str = ""
+    saw: Mapping[str, int] = field(default_factory=dict)
+    leases: tuple[str, ...] = ()
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

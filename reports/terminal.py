@@ -3,13 +3,13 @@
 import textwrap
 from collections.abc import Sequence
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.money import show_cents
 from engine.results import Cell, Witness
 from engine.verdicts import Verdict
+from reports import timeline_terminal
 from reports.conclusion import Tone, conclude
 from reports.found import Found
 from reports.reading import (
@@ -23,7 +23,8 @@ from reports.reading import (
     worst,
 )
 from reports.summary import VERDICT_STYLES, captions, summary
-from reports.telling import ending, numbered, timeline_lanes, what_broke
+from reports.telling import ending
+from reports.timeline_words import who_met_whom
 
 # So many sentences of a tone, and lines of each, that all fits 80 columns by 40 lines.
 _SENTENCES_MAX = {Tone.WRONG: 3, Tone.AVOID: 2, Tone.CARE: 2, Tone.COST: 2}
@@ -116,24 +117,17 @@ def print_cell(out: Console, cell: Cell, story: str = "") -> None:
     for outcome, count in cell.outcomes.items():
         out.print(Text(f"  {count:>8,}  {outcome}"))
     if cell.witness is not None:
+        cuts = cell.witness.preemptions
+        times = f"{cuts} preemption{'' if cuts == 1 else 's'}" if cuts else "no preemption"
+        out.print(Text(f"The shortest that does, with {times}:"))
         print_witness(out, cell.witness)
 
 
 def print_witness(out: Console, witness: Witness) -> None:
-    """The schedule step by step: T1, T2, … for reads and writes, one column for each client."""
-    lanes = in_order(client for client, _ in timeline_lanes(witness.events))
-    accounts = in_order(account for event in witness.events for account in event.balances)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    table.add_column("step")
-    for lane in lanes:
-        table.add_column(lane)
-    for account in accounts:
-        table.add_column(account, justify="right", no_wrap=True)
-    numbers = numbered(witness.events)
-    for number, event in zip(numbers, witness.events, strict=True):
-        how = "" if event.how == "go" else f" [{event.how}]"
-        wrong = f" ✗ {what_broke(witness)}" if event.wrong and witness.findings else ""
-        told = [Text(event.text + how + wrong if lane == event.client else "") for lane in lanes]
-        held = [show_cents(event.balances.get(account, 0)) for account in accounts]
-        table.add_row(number, *told, *held, style="bold red" if event.wrong else "")
-    out.print(Group(table, Text(ending(witness), style="bold"), Text(witness.explanation)))
+    """The schedule step by step: T1, T2, … for reads and writes, a lane for each client."""
+    for line in timeline_terminal.draw(witness, out.width):
+        out.print(line, no_wrap=True, crop=False)
+    out.print(Text(ending(witness), style="bold"))
+    out.print(Text(witness.explanation))
+    if met := who_met_whom(witness):
+        out.print(Text(met))

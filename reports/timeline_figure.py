@@ -1,7 +1,8 @@
 """A witness as a picture: time runs down, one lane for each client and service instance.
 
-Beside the lanes stands the balance after each step; bars show the locks held; the step that broke
-it is marked. How it ended, and why, is text beside the picture: a phone can wrap that.
+Beside the lanes stands the balance after each step; bars show the locks held, each with its name;
+an arrow leads from a read to the write that trusted it too long; the step that broke it is marked.
+In a report how it ended, and why, is text beside the picture: a phone can wrap that.
 """
 
 import textwrap
@@ -15,7 +16,7 @@ from matplotlib.patches import Rectangle
 from engine.money import show_cents
 from engine.results import TimelineEvent, Witness
 from reports.reading import in_order
-from reports.telling import Lane, numbered, timeline_lanes, what_broke
+from reports.telling import Lane, numbered, timeline_lanes
 from reports.theme import (
     BLUE,
     GREEN,
@@ -28,11 +29,15 @@ from reports.theme import (
     look,
     picture,
 )
+from reports.timeline_bars import bars
+from reports.timeline_lock_bars import BAR_W, Place, draw_bars, places
+from reports.timeline_words import source_of, wrong_words
 
-_LANE_W, _LEFT, _BALANCE_W, _LINE_H, _PAD, _TOP = 1.8, 0.5, 0.95, 0.165, 0.15, 0.85  # inches
-_FOOT = 0.38  # inches
+_LEFT, _BALANCE_W, _LINE_H, _PAD, _TOP = 0.5, 0.95, 0.165, 0.15, 0.85  # inches
+_LINE_X, _TEXT_X, _TEXT_W = 0.16, 0.3, 1.62  # inches, from a lane's left edge
+_FOOT, _STUCK_H = 0.38, 0.62  # inches
 _LANE_CHARACTERS = 23
-_KEY = "purple bars: locks held · ● read · ■ write · ▲ lock · ◆ cache"
+_KEY = "● read · ■ write · ▲ lock · ◆ cache"
 # What a step does: its marker's shape and colour.
 _MARKERS = {
     "read": ("o", BLUE),
@@ -66,55 +71,86 @@ def draw_timeline(
     name: str, witness: Witness, *, title: str, caption: str, png: bool = False
 ) -> Picture:
     """The witness's steps, 6 to 40 of them legibly. A `png` costs as much as four SVGs."""
-    rows = _rows(witness)
-    lanes = in_order_of_lanes(rows)
-    accounts = in_order(account for row in rows for account in row.event.balances)
-    width = max(_LEFT + _LANE_W * len(lanes) + _BALANCE_W * len(accounts) + 0.25, 5.3)
-    bottom = rows[-1].y + rows[-1].height
-    height = bottom + _FOOT
     with look(name):
+        width, height = size(witness)
         figure = Figure(figsize=(width, height))
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set(xlim=(0, width), ylim=(height, 0))
-        axes.axis("off")
-        _lanes(axes, lanes, bottom)
-        _locks(axes, rows, lanes)
-        _steps(axes, rows, lanes, width)
-        _balances(axes, rows, accounts, _LEFT + _LANE_W * len(lanes))
-        axes.text(0.12, bottom + 0.26, _KEY, fontsize=8.5, va="center")
+        draw_onto(figure, witness, top=0.0)
         return picture(figure, name, title=title, alt=witness.explanation, caption=caption, png=png)
 
 
-def in_order_of_lanes(rows: Sequence[Row]) -> list[Lane]:
-    return sorted({row.lane for row in rows})
+def size(witness: Witness) -> tuple[float, float]:
+    """Width and height of the drawing in inches."""
+    rows = _rows(witness)
+    right = _right(rows, witness)
+    accounts = in_order(account for row in rows for account in row.event.balances)
+    width = max(right + _BALANCE_W * len(accounts) + 0.25, 5.3)
+    return width, _floor(rows) + _FOOT
+
+
+def _floor(rows: Sequence[Row]) -> float:
+    """Where the lanes end. Below the last step there is room to say who waits for ever."""
+    return rows[-1].y + rows[-1].height + (_STUCK_H if rows[-1].event.waits else 0.0)
+
+
+def draw_onto(figure: Figure, witness: Witness, *, top: float) -> None:
+    """Draw the steps on `figure`, `top` inches below its upper edge."""
+    rows = _rows(witness)
+    lanes = _places(rows, witness)
+    accounts = in_order(account for row in rows for account in row.event.balances)
+    (width, height), whole = size(witness), figure.get_figheight()
+    bottom = _floor(rows)
+    axes = figure.add_axes(
+        (0, 1 - (top + height) / whole, width / figure.get_figwidth(), height / whole)
+    )
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    _lanes(axes, lanes, bottom)
+    ends = [(row.y, row.middle, row.y + row.height) for row in rows]
+    kinds = draw_bars(axes, bars(witness.events), lanes, ends, [row.lane for row in rows], bottom)
+    _steps(axes, rows, lanes, width)
+    _stuck(axes, rows, lanes, bottom)
+    _arrows(axes, rows, lanes)
+    _balances(axes, rows, accounts, _right(rows, witness))
+    axes.text(0.12, bottom + 0.26, " · ".join([_KEY, *kinds]), fontsize=8.5, va="center")
+
+
+def _places(rows: Sequence[Row], witness: Witness) -> dict[Lane, Place]:
+    """Where each lane begins, and the bars that stand in it."""
+    lanes = [row.lane for row in rows]
+    return places(bars(witness.events), lanes, left=_LEFT, width=_TEXT_X + _TEXT_W)
+
+
+def _right(rows: Sequence[Row], witness: Witness) -> float:
+    return max(place.right for place in _places(rows, witness).values())
 
 
 def _rows(witness: Witness) -> list[Row]:
     rows: list[Row] = []
     y = _TOP
-    for event, lane in zip(witness.events, timeline_lanes(witness.events), strict=True):
+    lanes = timeline_lanes(witness.events)
+    for number, event in enumerate(witness.events):
         lines = textwrap.wrap(event.text, _LANE_CHARACTERS) or [event.kind]
-        if event.wrong:
-            lines.append(f"✗ {what_broke(witness)} here")
+        for words in wrong_words(witness, number):
+            lines += textwrap.wrap(words, _LANE_CHARACTERS + 3)
         height = _PAD + _LINE_H * len(lines)
-        rows.append(Row(event, lane, lines, y, height))
+        rows.append(Row(event, lanes[number], lines, y, height))
         y += height
     return rows
 
 
-def _lanes(axes: Axes, lanes: Sequence[Lane], bottom: float) -> None:
-    for number, (client, instance) in enumerate(lanes):
-        x = _LEFT + number * _LANE_W
-        axes.plot([x + 0.16, x + 0.16], [_TOP - 0.05, bottom], color=LIGHT.grid, lw=1.4, zorder=1)
-        axes.text(x + 0.06, 0.32, client, fontsize=12, fontweight="bold", va="center")
+def _lanes(axes: Axes, lanes: dict[Lane, Place], bottom: float) -> None:
+    for (client, instance), place in lanes.items():
+        x = place.x + _LINE_X
+        axes.plot([x, x], [_TOP - 0.05, bottom], color=LIGHT.grid, lw=1.4, zorder=1)
+        axes.text(place.x + 0.06, 0.32, client, fontsize=12, fontweight="bold", va="center")
         through = f"through service {instance}" if instance >= 0 else ""
-        axes.text(x + 0.06, 0.55, through, fontsize=8, va="center", color=LIGHT.muted)
+        axes.text(place.x + 0.06, 0.55, through, fontsize=8, va="center", color=LIGHT.muted)
 
 
-def _steps(axes: Axes, rows: Sequence[Row], lanes: Sequence[Lane], width: float) -> None:
+def _steps(axes: Axes, rows: Sequence[Row], lanes: dict[Lane, Place], width: float) -> None:
     numbers = numbered([row.event for row in rows])
     for row, number in zip(rows, numbers, strict=True):
-        event, x = row.event, _LEFT + lanes.index(row.lane) * _LANE_W
+        event, place = row.event, lanes[row.lane]
         axes.text(0.12, row.middle, number, fontsize=8.5, fontweight="bold", va="center")
         if event.wrong:
             box = (0.04, row.y + 0.01), width - 0.08, row.height - 0.02
@@ -122,9 +158,9 @@ def _steps(axes: Axes, rows: Sequence[Row], lanes: Sequence[Lane], width: float)
         shape, colour = _MARKERS.get(event.kind, (".", LIGHT.muted))
         if event.how != "go":
             shape, colour = "X", LIGHT.ink
-        axes.plot([x + 0.16], [row.middle], shape, ms=6.5, color=colour, zorder=3)
+        axes.plot([place.x + _LINE_X], [row.middle], shape, ms=6.5, color=colour, zorder=3)
         axes.text(
-            x + 0.34,
+            place.x + _TEXT_X + BAR_W * len(place.bars),
             row.middle,
             "\n".join(row.lines),
             va="center",
@@ -134,18 +170,38 @@ def _steps(axes: Axes, rows: Sequence[Row], lanes: Sequence[Lane], width: float)
         )
 
 
-def _locks(axes: Axes, rows: Sequence[Row], lanes: Sequence[Lane]) -> None:
-    """A bar beside the lane from the step after which a lock is held to the one that ends it."""
-    for client in in_order(row.event.client for row in rows):
-        mine = [row for row in rows if row.event.client == client]
-        for place, lock in enumerate(in_order(lock for row in mine for lock in row.event.holds)):
-            holding = [row for row in mine if lock in row.event.holds]
-            after = [row for row in mine if row.y > holding[-1].y]
-            x = _LEFT + lanes.index(holding[0].lane) * _LANE_W + 0.06 - 0.09 * place
-            # A mutex is given back on the way out of the step that follows, which shows no bar.
-            end = after[0].middle if after else holding[-1].y + holding[-1].height
-            box = (x, holding[0].middle), 0.055, end - holding[0].middle
-            axes.add_patch(Rectangle(*box, color=PURPLE, alpha=0.75, lw=0, zorder=2))
+def _stuck(axes: Axes, rows: Sequence[Row], lanes: dict[Lane, Place], bottom: float) -> None:
+    """Below the last step, what each client waits for that never goes on."""
+    for client, lock in rows[-1].event.waits.items():
+        lane = next(row.lane for row in reversed(rows) if row.lane[0] == client)
+        place = lanes[lane]
+        axes.text(
+            place.x + _TEXT_X + BAR_W * len(place.bars),
+            bottom - _STUCK_H / 2,
+            f"✗ waits for {lock}\n   for ever",
+            va="center",
+            fontsize=8.5,
+            fontweight="bold",
+        )
+
+
+def _arrows(axes: Axes, rows: Sequence[Row], lanes: dict[Lane, Place]) -> None:
+    """From the read whose answer was out of date to the write that was computed from it."""
+    events = [row.event for row in rows]
+    for number, row in enumerate(rows):
+        source = source_of(events, number)
+        if source is None or not row.event.wrong:
+            continue
+        start, end = rows[source], row
+        tail = lanes[start.lane].x + _LINE_X, start.middle + 0.06
+        tip = lanes[end.lane].x + _LINE_X, end.middle - 0.06
+        axes.annotate(
+            "",
+            xy=tip,
+            xytext=tail,
+            arrowprops={"arrowstyle": "-|>", "color": VERMILLION, "lw": 1.6, "ls": (0, (3, 2))},
+            zorder=2,
+        )
 
 
 def _balances(axes: Axes, rows: Sequence[Row], accounts: Sequence[str], left: float) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from engine.errors import UsageError, WalletraceError
 from engine.verdicts import EXIT_FAULT, EXIT_UNDECIDED, EXIT_USAGE
-from scenarios import explore_commands, load_commands, report_command
+from scenarios import explore_commands, load_commands, report_command, zoo_command
 from scenarios.console import err
 
 EXIT_INTERRUPTED = 130
@@ -54,6 +54,7 @@ app.command()(load_commands.bench)
 app.command()(load_commands.serve)
 app.command()(load_commands.load)
 app.command()(report_command.report)
+app.command()(zoo_command.zoo)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,7 +13,8 @@ from functools import partial
 
 from engine.errors import BusinessError
 from engine.explore.client import Client
-from engine.explore.scenario import TOPOLOGIES, Faults, Program, Scenario
+from engine.explore.faults import Faults
+from engine.explore.scenario import Program, Scenario, topology_words
 from engine.explore.witness import describe
 from engine.money import show_cents
 from engine.operations import Balance, CheckSufficient, Operation, Question
@@ -69,7 +70,7 @@ class ConcurrentProgram:
         wallets = ", ".join(f"{name} {show_cents(held)}" for name, held in self.openings.items())
         cache = "with the cache" if self.cached else "without a cache"
         faults = str(self.faults) or "no faults"
-        return f"{wallets}; {TOPOLOGIES[self.topology]}, {cache}; {faults}"
+        return f"{wallets}; {topology_words(self.topology)}, {cache}; {faults}"
 
 
 def _told(request: Request) -> str:

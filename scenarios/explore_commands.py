@@ -10,20 +10,29 @@ from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, find
 from engine.errors import UsageError
 from engine.explore.cells import STORES, explore_cell, replay_cell
 from engine.explore.controller import ScheduleMismatch
-from engine.explore.scenario import TOPOLOGIES, Faults, Scenario
+from engine.explore.faults import FAULTS, Faults
+from engine.explore.scenario import PROCESSES_MORE, TOPOLOGIES, Scenario
 from engine.explore.search import Budget
-from engine.results import Cell
+from engine.results import Cell, Witness
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, Verdict, exit_status
 from reports import junit, markdown, terminal
-from scenarios import matrix, saved
+from scenarios import matrix, recurrence, saved
 from scenarios.catalogue import SCENARIOS
-from scenarios.console import cell_json, err, out, print_json, progress, witness_json
+from scenarios.console import cell_json, out, print_json, progress
+from scenarios.evidence import Evidence
+from scenarios.fingerprint import fingerprints
+from scenarios.recurrence import replay_json
 
 _BUDGET = Budget()
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Store = Annotated[str, typer.Option(help=f"Where to run: {' or '.join(STORES)}.")]
 MaxInterleavings = Annotated[
     int, typer.Option(min=1, help="Stop a cell after so many interleavings; it is then bounded.")
+]
+Figure = Annotated[Path | None, typer.Option(help="Draw the schedule's timeline, as .svg or .png.")]
+PytestFile = Annotated[
+    Path | None,
+    typer.Option("--pytest", help="Write a regression test that passes once the code is right."),
 ]
 MaxSeconds = Annotated[float, typer.Option(min=0.0, help="Stop a cell after so many seconds.")]
 
@@ -71,6 +80,8 @@ def explore(
     save: Annotated[
         Path | None, typer.Option(help="Keep the losing schedule in this file.")
     ] = None,
+    figure: Figure = None,
+    pytest_file: PytestFile = None,
     max_interleavings: MaxInterleavings = _BUDGET.interleavings_max,
     max_seconds: MaxSeconds = _BUDGET.seconds_max,
     as_json: Json = False,
@@ -79,6 +90,8 @@ def explore(
 
     Exit status: 0 the wanted verdict, 1 another one, 2 wrong usage, 3 not everything was explored.
     """
+    evidence = Evidence(save, figure, pytest_file)
+    evidence.check()
     story = _scenario(scenario)
     with progress("exploring") as advance:
         cell = asyncio.run(
@@ -96,17 +109,24 @@ def explore(
         print_json(cell_json(cell))
     else:
         terminal.print_cell(out, cell, story.story)
-    if save is not None:
-        _save(cell, save)
+    if cell.witness is None:
+        evidence.nothing()
+    else:
+        evidence.write(
+            saved.saved_from(cell, cell.witness, story, name=scenario),
+            cell.witness,
+            story.story,
+            subtitle=_found_in(cell),
+            broken=expect is Verdict.BROKEN,
+        )
     raise typer.Exit(exit_status(cell.verdict, expected=expect))
 
 
-def _save(cell: Cell, path: Path) -> None:
-    if cell.witness is None:
-        err.print("nothing to save: no interleaving that was run breaks anything")
-        return
-    saved.save(cell, cell.witness, path)
-    err.print(f"kept the schedule in {path}; next: walletrace replay {path}", soft_wrap=True)
+def _found_in(cell: Cell) -> str:
+    """Where a witness was found, and how many interleavings are like it."""
+    faults = f", {cell.faults}" if cell.faults else ""
+    found = f"{cell.losing:,} of {cell.interleavings:,} interleavings break it"
+    return f"{cell.topology}, {cell.store}{faults}: {found}"
 
 
 def replay(
@@ -114,35 +134,49 @@ def replay(
     store: Annotated[
         str | None, typer.Option(help="memory or sqlite (default: where it was found).")
     ] = None,
+    figure: Figure = None,
+    pytest_file: PytestFile = None,
     as_json: Json = False,
 ) -> None:
-    """Repeat a kept schedule step by step. Exit 0 if its outcome recurs, else 1."""
+    """Repeat a kept schedule step by step, and say whether the code has changed since.
+
+    Exit status: 0 if its outcome recurs, 1 if it does not (mended code, say), 2 wrong usage.
+    """
+    evidence = Evidence(None, figure, pytest_file)
+    evidence.check()
     kept = saved.load(file)
+    story, at = _scenario(kept.scenario), store or kept.store
+    witness, mismatch = None, ""
     try:
         witness = asyncio.run(
             replay_cell(
-                _scenario(kept.scenario),
-                kept.lock,
-                kept.topology,
-                store or kept.found_in,
-                kept.schedule,
+                *(story, kept.lock, kept.topology, at, kept.schedule),
                 faults=Faults.parse(kept.faults),
             )
         )
     except ScheduleMismatch as error:
-        if as_json:
-            print_json({"recurs": False, "recorded": kept.outcome, "explanation": str(error)})
-        else:
-            out.print(f"recorded: {kept.outcome}\nit does not recur: {error}", highlight=False)
-        raise typer.Exit(EXIT_DECIDED_OTHERWISE) from None
-    recurs = witness.outcome == kept.outcome
+        mismatch = str(error)
+    code = fingerprints(story, kept.lock, kept.wallet)
+    found = recurrence.compared(kept, witness, code, at)
     if as_json:
-        print_json({"recurs": recurs, "recorded": kept.outcome, **witness_json(witness)})
+        print_json(replay_json(kept, witness, found, mismatch))
     else:
+        _print_replay(kept, witness, found, mismatch)
+    where = f"{kept.topology}, replayed on {at}"
+    evidence.write(kept, witness, story.story, subtitle=where)
+    raise typer.Exit(EXIT_OK if found.recurs else EXIT_DECIDED_OTHERWISE)
+
+
+def _print_replay(
+    kept: saved.Saved, witness: Witness | None, found: recurrence.Recurrence, mismatch: str
+) -> None:
+    if witness is not None:
         terminal.print_witness(out, witness)
-        says = "it recurs" if recurs else "another outcome: the code has changed its meaning"
-        out.print(f"recorded: {kept.outcome}\nreplayed: {witness.outcome}\n{says}")
-    raise typer.Exit(EXIT_OK if recurs else EXIT_DECIDED_OTHERWISE)
+    replayed = witness.outcome if witness is not None else f"cannot be followed: {mismatch}"
+    lines = [f"recorded: {kept.outcome}", f"replayed: {replayed}", found.says]
+    if found.next:
+        lines.append(f"Next: {found.next}")
+    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def compare(

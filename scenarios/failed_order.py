@@ -4,7 +4,8 @@ The customer repeats the order until it is settled; a crash may strike any one o
 """
 
 from engine.explore.client import Client
-from engine.explore.scenario import Faults, Program, Scenario
+from engine.explore.faults import Faults
+from engine.explore.scenario import Program, Scenario
 from engine.verdicts import Verdict
 from scenarios.expectations import whatever_the_lock
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from engine.explore.controller import Choose, Move
-from engine.explore.scenario import TOPOLOGIES, Faults
-from engine.explore.world import How
+from engine.explore.faults import Faults, How
+from engine.explore.scenario import TOPOLOGIES
 from engine.operations import (
     Add,
     Balance,

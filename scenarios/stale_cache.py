@@ -5,7 +5,8 @@ writes. The client may vanish at any step, so that a cache filled before the com
 """
 
 from engine.explore.client import Client
-from engine.explore.scenario import Faults, Program, Scenario
+from engine.explore.faults import Faults
+from engine.explore.scenario import Program, Scenario
 from scenarios.expectations import needs_one_memory
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from engine.catalog import lock_strategy
 from engine.errors import UsageError
 from engine.explore.client import Parts
+from engine.explore.faults import Faults
 from engine.explore.gated import GatedWorld, LiveDatabase
 from engine.explore.model import ModelWorld
-from engine.explore.scenario import TOPOLOGIES, Faults, Scenario
+from engine.explore.scenario import Scenario, known_topology
 from engine.explore.search import Budget, OnProgress, OpenWorld, explore, replay
 from engine.explore.world import Setting, World
 from engine.results import Cell, Witness
@@ -23,9 +24,7 @@ STORES = {
 
 def setting_of(scenario: Scenario, lock: str, topology: str) -> Setting:
     """Names to parts. UsageError for a name that does not exist."""
-    if topology not in TOPOLOGIES:
-        raise UsageError(f"no topology {topology!r}", f"known: {', '.join(TOPOLOGIES)}")
-    return Setting(scenario, topology, Parts(lock_strategy(lock)))
+    return Setting(scenario, known_topology(topology), Parts(lock_strategy(lock)))
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from engine.cached_reads import BalanceReads, CachedReads, DirectReads
 from engine.caches import MemoryCache
 from engine.catalog import MakeLock
 from engine.errors import BusinessError, SystemFault, UsageError
-from engine.explore.scenario import Scenario
+from engine.explore.scenario import Scenario, instance_number
 from engine.explore.stage import Lane, Stage
-from engine.explore.steps import Step, SteppedCache, SteppedRuntime
+from engine.explore.steps import Step, SteppedCache
 from engine.history import CallRecord, Outcome, Receipt
 from engine.money import parse_cents
 from engine.operations import (
@@ -66,23 +66,26 @@ class House:
         self._parts = parts
         self._sessions = sessions
         self._instances: dict[int, Instance] = {}
-        self._requests = 0
 
     def answering(self, client: int, request: int) -> Instance:
         """The instance that answers the client's request number `request` (from 0)."""
-        doors = {"one-service": 0, "two-processes": (client + request) % 2}
-        number = doors.get(self._topology, self._requests)
-        self._requests += 1
+        clients = len(self._scenario.programs)
+        number = instance_number(self._topology, clients, client, request)
         if number not in self._instances:
             self._instances[number] = self._build(number)
         return self._instances[number]
+
+    def swept(self, number: int) -> None:
+        """The instance forgets its idle locks, however short they have been idle."""
+        if number in self._instances:
+            self._instances[number].wallet.sweep(0)
 
     def crashed(self, number: int) -> None:
         """The instance is gone; the next request there finds a new one."""
         self._instances.pop(number, None)
 
     def _build(self, number: int) -> Instance:
-        runtime = SteppedRuntime(self._stage)
+        runtime = self._stage.make_runtime(number)
         reads: BalanceReads = DirectReads(self._sessions)
         if self._scenario.cached:
             cache = SteppedCache(self._stage.perform, MemoryCache(clock_s=lambda: 0.0))
@@ -190,6 +193,7 @@ class Client:
     ) -> T:
         """The answer to `call`, kept in the history as an interval."""
         invoked = self._stage.moves
+        self._stage.opened += request is not None
         try:
             answer = await call
         except BusinessError as error:

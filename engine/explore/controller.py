@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.errors import UsageError
-from engine.explore.scenario import Faults
+from engine.explore.faults import BESIDE, Facts, Faults, How, fault_moves
 from engine.explore.stage import Lane
-from engine.explore.steps import LOSES_ANSWER, NOT_CANCELLED, Step
-from engine.explore.world import Ending, How, World
+from engine.explore.steps import Step, awaited
+from engine.explore.world import Ending, World
 from engine.history import CallRecord
 
 STEPS_MAX = 1000
@@ -30,8 +30,9 @@ class Move(NamedTuple):
         try:
             return cls(lane, How(how or "go"))
         except ValueError:
+            known = ", ".join(f"!{how}" for how in How if how is not How.GO)
             raise UsageError(
-                f"no move {text!r}", "a move is a client, or client!cancel, !lose, !crash"
+                f"no move {text!r}", f"a move is a client, or a client and one of {known}"
             ) from None
 
 
@@ -58,6 +59,7 @@ class Run:
     ending: Ending
     history: tuple[CallRecord, ...]
     faults: tuple[str, ...]
+    excused: bool = True  # by a fault that struck; see `Faults.excuse`
 
     @property
     def schedule(self) -> tuple[str, ...]:
@@ -97,7 +99,7 @@ async def run_schedule(
 
 async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | None) -> Run:
     stage, taken = world.stage, list[Taken]()
-    cancels, crashes = faults.cancel, faults.crash
+    left = faults
     deadlocked: list[Lane] = []
     previous: Lane | None = None
     while waiting := stage.waiting():
@@ -108,8 +110,8 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
             deadlocked = [] if able else waiting
             break
         options = [Move(lane.name) for lane in able]
-        if cancels or crashes:
-            options += _faults(waiting, able, cancels, crashes)
+        if not left.none:
+            options += _faults(world, waiting, able, left)
         chosen = choose(options)
         if chosen >= len(options):
             raise UsageError(
@@ -118,9 +120,9 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
             )
         move = options[chosen]
         lane = able[chosen] if chosen < len(able) else _named(move.lane, waiting)
-        preempts = previous is not lane and _is_cut_off(previous, able)
-        cancels -= move.how in (How.CANCEL, How.LOSE)
-        crashes -= move.how is How.CRASH
+        beside = move.how in BESIDE
+        preempts = not beside and previous is not lane and _is_cut_off(previous, able)
+        left = left.after(move.how)
         step, before = lane.pending, lane.instance
         assert step is not None
         result = await _take(world, lane, move.how)
@@ -131,29 +133,33 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
             instance = before if lane.instance is None else lane.instance
             at = -1 if instance is None else instance
             await observe(Seen(world, lane, at, move, step, result))
-        previous = lane
+        previous = previous if beside else lane
     return Run(
         tuple(taken),
         tuple(lane.name for lane in deadlocked),
-        tuple(_awaited(lane) for lane in deadlocked),
+        tuple(awaited(lane.pending) for lane in deadlocked if lane.pending is not None),
         bool(stage.waiting()) and not deadlocked,
         await world.ending(),
         tuple(stage.history),
         tuple(f"{lane.name}: {lane.fault}" for lane in stage.lanes if lane.fault),
+        faults.excuse(left),
     )
 
 
 async def _take(world: World, lane: Lane, how: How) -> Any:
-    """Take the lane's step, or let its instance crash."""
+    """Take the lane's step, or let happen to it what is no step of its own."""
     world.stage.moves += 1
     world.stage.released.clear()
-    lane.last_move = world.stage.moves
-    if how is How.CRASH:
-        assert lane.instance is not None
-        await world.crash(lane.instance)
+    if how is How.EXPIRE:
+        await world.expire(lane)
         return None
+    if how in (How.CRASH, How.SWEEP):
+        assert lane.instance is not None
+        await (world.crash if how is How.CRASH else world.sweep)(lane.instance)
+        return None
+    lane.last_move = world.stage.moves
     # Who was cancelled once cleans up undisturbed.
-    lane.shielded = lane.shielded or how is not How.GO
+    lane.shielded = lane.shielded or how in (How.CANCEL, How.LOSE)
     return await world.advance(lane, how)
 
 
@@ -171,12 +177,6 @@ def _named(name: str, lanes: Sequence[Lane]) -> Lane:
     return next(lane for lane in lanes if lane.name == name)
 
 
-def _awaited(lane: Lane) -> str:
-    assert lane.pending is not None
-    target = lane.pending.args[0] if lane.pending.args else lane.pending.kind
-    return str(getattr(target, "name", target))
-
-
 def _is_cut_off(previous: Lane | None, able: list[Lane]) -> bool:
     """The lane that moved last could go on inside its request; moving another one preempts it."""
     return (
@@ -187,22 +187,22 @@ def _is_cut_off(previous: Lane | None, able: list[Lane]) -> bool:
     )
 
 
-def _faults(waiting: list[Lane], able: list[Lane], cancels: int, crashes: int) -> list[Move]:
-    moves = []
-    for lane in waiting if cancels else ():
-        step = lane.pending
-        assert step is not None
-        if lane.background or lane.shielded or step.kind in NOT_CANCELLED:
-            continue
-        moves.append(Move(lane.name, How.CANCEL))
-        if step.kind in LOSES_ANSWER and lane in able:
-            moves.append(Move(lane.name, How.LOSE))
-    struck: set[int] = set()
-    for lane in waiting if crashes else ():
-        if lane.instance is not None and lane.instance not in struck:
-            struck.add(lane.instance)
-            moves.append(Move(lane.name, How.CRASH))
-    return moves
+def _faults(world: World, waiting: list[Lane], able: list[Lane], left: Faults) -> list[Move]:
+    facts = [
+        Facts(
+            lane.name,
+            kind=lane.pending.kind if lane.pending is not None else "",
+            instance=lane.instance,
+            background=lane.background,
+            shielded=lane.shielded,
+            ready=lane in able,
+            # The database is asked only where the answer matters.
+            in_transaction=left.lost > 0 and world.in_transaction(lane),
+            holds_lease=left.expire > 0 and world.holds_lease(lane),
+        )
+        for lane in waiting
+    ]
+    return [Move(name, how) for name, how in fault_moves(facts, left)]
 
 
 class ScheduleMismatch(UsageError):

@@ -7,15 +7,18 @@ task is cancelled while its statement runs, and the store has to wait that state
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from engine.explore.faults import How, told
+from engine.explore.loop import NeedsLoop
+from engine.explore.model import announce, stepping
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
-from engine.explore.world import Ending, How, Setting, raise_the_curtain
+from engine.explore.world import Ending, Setting, raise_the_curtain
 from engine.ports import Store
 from engine.stores import sqlite_statements
 from engine.stores.sqlite import SqliteDatabase
@@ -55,13 +58,17 @@ class GatedWorld:
 
     def __init__(self, setting: Setting, live: LiveDatabase) -> None:
         self._live = live
+        self._loop = asyncio.get_running_loop()
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._permits: dict[Lane, asyncio.Future[How]] = {}
         self._sessions: dict[Lane, list[Store]] = {}
         self._results: dict[Lane, Any] = {}
+        self._takers: dict[str, Lane] = {}
+        self._run_out: set[str] = set()
         self._settled = asyncio.Event()
-        self._failure: Exception | None = None
-        self.stage = Stage(partial(self._step, None), _LANE.get, self._launch)
+        self._failure: Exception | NeedsLoop | None = None
+        self._asked: dict[Lane, Store | None] = {}
+        self.stage = Stage(partial(self._ask, None), self._get_current, self._launch)
         self._house = raise_the_curtain(setting, self.stage, self._session)
 
     @classmethod
@@ -80,22 +87,22 @@ class GatedWorld:
             case "take":
                 key = step.args[0]
                 free = sqlite_statements.lease_is_free(self._live.probe, key, 0)
-                return self._unlocked(lane) and (free or self._outlived(key))
+                return self._unlocked(lane) and (free or key in self._run_out)
             case "begin":
                 return step.args[0] == "deferred" or self._unlocked(lane)
             case "write" | "give" | "decide":
                 return lane.in_transaction or self._unlocked(lane)
         return True
 
+    def in_transaction(self, lane: Lane) -> bool:
+        return lane.in_transaction
+
+    def holds_lease(self, lane: Lane) -> bool:
+        return any(self._takers[key] is lane for key in self._leases())
+
     async def advance(self, lane: Lane, how: How) -> Any:
         self._results.pop(lane, None)
-        step = lane.pending
-        assert step is not None
-        if step.kind == "take" and self._outlived(step.args[0]):
-            # Time passes a dead holder by: its lease has run out when somebody asks for it.
-            self._live.probe.execute(
-                "UPDATE leases SET expires_ms = 0 WHERE key = ?", (step.args[0],)
-            )
+        assert lane.pending is not None
         if how is How.CANCEL:
             self._tasks[lane].cancel()
         else:
@@ -112,9 +119,16 @@ class GatedWorld:
             self._tasks[lane].cancel()
         await self._settle()
         for lane in struck:
-            for session in self._sessions.get(lane, ()):
-                await session.rollback()
+            await self._hang_up(lane)
+            await self.expire(lane)
         self._house.crashed(number)
+
+    async def sweep(self, number: int) -> None:
+        self._house.swept(number)
+
+    async def expire(self, lane: Lane) -> None:
+        # The row is changed when somebody asks for the lease: now another may be writing.
+        self._run_out |= {key for key in self._leases() if self._takers[key] is lane}
 
     async def dispose(self) -> None:
         # Work that is spawned while others unwind ends here too.
@@ -135,33 +149,59 @@ class GatedWorld:
     async def ending(self) -> Ending:
         probe = self._live.probe
         held = [f"mutex {m.name}" for m in self.stage.mutexes if m.held_by is not None]
-        keys = probe.execute("SELECT key FROM leases WHERE owner IS NOT NULL ORDER BY key")
-        leases = [key for (key,) in keys.fetchall() if not self._outlived(key)]
         open_ = [f"transaction of {lane.name}" for lane in self.stage.lanes if lane.in_transaction]
         return Ending(
             sqlite_statements.balances(probe),
             tuple(sqlite_statements.log_rows(probe, None, 0, None)),
-            tuple(held + [f"lease on {key}" for key in leases] + open_),
+            tuple(held + [f"lease on {key}" for key in self._leases()] + open_),
         )
 
     def _session(self) -> Store:
         session = self._live.database.session()
-        self._sessions.setdefault(_LANE.get(), []).append(session)
-        return SteppedStore(partial(self._step, session))
+        self._sessions.setdefault(self._get_current(), []).append(session)
+        return SteppedStore(partial(self._ask, session))
+
+    def _get_current(self) -> Lane:
+        return _LANE.get()
+
+    def _ask(self, session: Store | None, step: Step) -> Awaitable[Any]:
+        self._asked[self._get_current()] = session
+        return self._announce(step)
+
+    def _announce(self, step: Step) -> Awaitable[Any]:
+        return announce(step)
+
+    def _resumed(self, resume: Callable[[], Step]) -> Step:
+        return stepping(resume)
 
     def _launch(self, lane: Lane, work: Coroutine[Any, Any, None]) -> None:
         async def play() -> None:
             _LANE.set(lane)
             try:
-                await work
-            except Exception as error:
+                await self._drive(lane, work)
+            except (Exception, NeedsLoop) as error:
                 self._failure = error
             finally:
                 lane.ended = True
                 lane.pending = None
                 self._settled.set()
 
-        self._tasks[lane] = asyncio.get_running_loop().create_task(play())
+        self._tasks[lane] = self._loop.create_task(play())
+
+    async def _drive(self, lane: Lane, work: Coroutine[Any, Any, None]) -> None:
+        """Take the steps of `work`, which is driven by hand: it sees no event loop of ours."""
+        resume: Callable[[], Step] = partial(work.send, None)
+        while True:
+            try:
+                step = self._resumed(resume)
+            except StopIteration:
+                return
+            try:
+                result = await self._step(self._asked.get(lane), step)
+            except (Exception, asyncio.CancelledError) as error:
+                resume = partial(work.throw, error)
+            else:
+                resume = partial(work.send, result)
 
     async def _settle(self) -> None:
         """Wait until every task has parked or ended."""
@@ -186,14 +226,20 @@ class GatedWorld:
             assert task is not None
             task.cancel()
         try:
-            result = await self._effect(lane, session, step)
+            result = self._results[lane] = await self._effect(lane, session, step, how)
         except Exception as error:
             self._results[lane] = error
-            raise
-        self._results[lane] = result
+            if how is not How.UNHEARD:
+                raise
+        if unheard := told(how):
+            raise unheard
         return result
 
-    async def _effect(self, lane: Lane, session: Store | None, step: Step) -> Any:
+    async def _effect(self, lane: Lane, session: Store | None, step: Step, how: How) -> Any:
+        if how is How.DROP:
+            await self._hang_up(lane)
+        if how is not How.UNHEARD and (refusal := told(how)):
+            raise refusal
         match step.kind:
             case "invoke" | "sweep" | "backoff":
                 return None
@@ -203,17 +249,31 @@ class GatedWorld:
             case "cache_get" | "cache_put":
                 verb = getattr(step.args[0], step.kind.removeprefix("cache_"))
                 return await verb(*step.args[1:])
+            case "take" if not lane.in_transaction:
+                self._take(lane, step.args[0])
         try:
             return await getattr(session, step.kind)(*step.args, **dict(step.options))
         finally:
             if step.kind in ("begin", "commit", "rollback"):
                 lane.in_transaction = step.kind == "begin"
 
-    def _outlived(self, key: str) -> bool:
-        """The lease's holder is dead. Its owner is a call's id, which begins with its lane."""
-        found = self._live.probe.execute("SELECT owner FROM leases WHERE key = ?", (key,))
-        owners = {str(owner).rpartition(".")[0] for (owner,) in found.fetchall()}
-        return any(lane.dead and lane.name in owners for lane in self.stage.lanes)
+    def _take(self, lane: Lane, key: str) -> None:
+        """Only a lease that is free is ever taken, and nobody writes meanwhile."""
+        if key in self._run_out:
+            self._run_out.remove(key)
+            self._live.probe.execute("UPDATE leases SET expires_ms = 0 WHERE key = ?", (key,))
+        self._takers[key] = lane
+
+    async def _hang_up(self, lane: Lane) -> None:
+        """The lane's connection is lost, and its transaction with it; its leases stay."""
+        for session in self._sessions.get(lane, ()):
+            await session.rollback()
+        lane.in_transaction = False
+
+    def _leases(self) -> list[str]:
+        """The keys of leases that are held and have not run out."""
+        held = self._live.probe.execute("SELECT key FROM leases WHERE owner IS NOT NULL")
+        return sorted({key for (key,) in held.fetchall()} - self._run_out)
 
     def _unlocked(self, lane: Lane) -> bool:
         """SQLite's write lock is free. Only another client's open transaction can hold it."""

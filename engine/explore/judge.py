@@ -12,6 +12,8 @@ from engine.money import show_cents
 from engine.operations import Balance, CheckSufficient
 from engine.verdicts import Break, Finding
 
+WORST_FIRST = tuple(Break)
+
 
 def judge(scenario: Scenario, run: Run, *, faulted: bool) -> tuple[Finding, ...]:
     """What is wrong with `run`; nothing if it is empty. `faulted`: somebody asked for faults."""
@@ -28,6 +30,8 @@ def _money(scenario: Scenario, run: Run, faulted: bool) -> tuple[Finding, ...]:
     gaps = tuple(_gaps(run.ending.log))
     if gaps:
         return gaps
+    if run.ending.gap:
+        return (Finding(Break.MONEY, "the operation log's chain is broken"),)
     final = {account: row.balance for account, row in run.ending.rows.items()}
     # A conflict that is reported honestly is a cost, not a break: that call did not happen.
     answered = all(
@@ -35,7 +39,7 @@ def _money(scenario: Scenario, run: Run, faulted: bool) -> tuple[Finding, ...]:
         for call in run.history
     )
     correct = scenario.correct
-    if correct is not None and (scenario.always or (answered and not faulted)):
+    if correct is not None and (scenario.always or (answered and not (faulted and run.excused))):
         held = {account: final.get(account, 0) for account in correct}
         if held != dict(correct):
             return (_wrong_balances(correct, held),)
@@ -115,3 +119,14 @@ def _deadlock(run: Run) -> str:
         f"{lane} waits for {wanted}, held by {holders.get(wanted, 'nobody')}"
         for lane, wanted in zip(run.deadlocked, run.awaited, strict=True)
     )
+
+
+def outcome_label(run: Run, findings: Sequence[Finding]) -> str:
+    """How a run ended, in words."""
+    if run.deadlocked:
+        return "deadlock"
+    held = ", ".join(
+        f"{account}={show_cents(row.balance)}" for account, row in sorted(run.ending.rows.items())
+    )
+    kinds = [kind for kind in WORST_FIRST if any(f.kind is kind for f in findings)]
+    return f"{held}: {', '.join(kinds)}" if kinds else held

@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import (
     FenceLost,
     StoreBusy,
+    StoreUnavailable,
     UnknownWallet,
     VersionChanged,
     WalletExists,
@@ -35,6 +36,8 @@ from engine.explore.tables import (
 from engine.history import Entry, LogRow, Receipt
 from engine.operations import fingerprint
 from engine.ports import Call, Change, Earlier, Row, Snapshot, outside_transactions
+
+_NO_TRANSACTION = "the database failed (cannot commit - no transaction is active)"
 
 
 def can_go(db: Database, lane: str, step: Step) -> bool:
@@ -68,6 +71,8 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
             return _decide(db, *step.args)
         case "begin":
             return _begin(db, lane, *step.args), None
+        case "commit" if not inside:  # its connection was lost meanwhile
+            return db, StoreUnavailable(_NO_TRANSACTION, "check the file and its disk")
         case "commit":
             return _commit(db, lane), None
         case "rollback":
@@ -276,6 +281,13 @@ class MemoryDatabase:
     def bury(self, lane: Lane) -> None:
         """The lane's connection is gone: its transaction is rolled back, its leases run out."""
         self.state = buried(self.state, lane.name)
+
+    def hang_up(self, lane: Lane) -> None:
+        """The lane's connection is lost: its transaction is rolled back, its leases stay."""
+        self.state = rolled_back(self.state, lane.name)
+
+    def in_transaction(self, lane: Lane) -> bool:
+        return lookup(self.state.open, lane.name) is not None
 
     def holds_lease(self, lane: Lane) -> bool:
         return holds_lease(self.state, lane.name)

@@ -2,14 +2,15 @@
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
-from engine.errors import UsageError
+from engine.explore.faults import How, told
+from engine.explore.loop import NeedsLoop, by_hand
 from engine.explore.memory import MemoryDatabase
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
-from engine.explore.world import Ending, How, Setting, raise_the_curtain
+from engine.explore.world import Ending, Setting, raise_the_curtain
 from engine.ports import Cache
 
 # A coroutine that goes on after so many cancellations is a bug in the code under test.
@@ -17,8 +18,17 @@ THROWS_MAX = 100
 
 
 @types.coroutine
-def _announce(step: Step) -> Generator[Step, Any, Any]:
+def announce(step: Step) -> Generator[Step, Any, Any]:
+    """Suspend the coroutine with the step it is about to take."""
     return (yield step)
+
+
+def stepping(resume: Callable[[], Step]) -> Step:
+    """The step that a coroutine announces next. NeedsLoop if it wants anything else."""
+    step = by_hand(resume)
+    if not isinstance(step, Step):
+        raise NeedsLoop(repr(step))
+    return step
 
 
 def run_now(work: Coroutine[Any, Any, Any]) -> Any:
@@ -38,7 +48,7 @@ class ModelWorld:
         self._coroutines: dict[Lane, Coroutine[Any, Any, None]] = {}
         self._fresh: list[Lane] = []
         self._current: Lane | None = None
-        self.stage = Stage(_announce, self._get_current, self._launch)
+        self.stage = Stage(self._announce, self._get_current, self._launch)
         self._house = raise_the_curtain(
             setting, self.stage, lambda: SteppedStore(self.stage.perform)
         )
@@ -51,27 +61,44 @@ class ModelWorld:
             return step.args[0].held_by is None
         return self._database.ready(lane, step)
 
+    def in_transaction(self, lane: Lane) -> bool:
+        return self._database.in_transaction(lane)
+
+    def holds_lease(self, lane: Lane) -> bool:
+        return self._database.holds_lease(lane)
+
     async def advance(self, lane: Lane, how: How) -> Any:
         step = lane.pending
         assert step is not None
         self._current = lane
-        result: Any = None
-        if how is How.CANCEL:
+        result = None if how is How.CANCEL else self._answer(lane, step, how)
+        error = told(how) or (result if isinstance(result, Exception) else None)
+        if how in (How.CANCEL, How.LOSE):
             self._throw(lane, asyncio.CancelledError())
+        elif error is not None:
+            self._throw(lane, error)
         else:
-            try:
-                result = self._effect(lane, step)
-            except Exception as error:  # the strategy's to bear, as with a real store
-                result = error
-            if how is How.LOSE:
-                self._throw(lane, asyncio.CancelledError())
-            elif isinstance(result, Exception):
-                self._throw(lane, result)
-            else:
-                coroutine = self._coroutines[lane]
-                self._resume(lane, lambda: coroutine.send(result))
+            coroutine = self._coroutines[lane]
+            self._resume(lane, lambda: coroutine.send(result))
         self._start_fresh()
         return result
+
+    def _answer(self, lane: Lane, step: Step, how: How) -> Any:
+        """What the step does to the world, and its result; an error is one too."""
+        if how is How.DROP:
+            self._database.hang_up(lane)
+        if how not in (How.GO, How.LOSE, How.UNHEARD):
+            return told(how)
+        try:
+            return self._effect(lane, step)
+        except Exception as error:  # the strategy's to bear, as with a real store
+            return error
+
+    async def sweep(self, number: int) -> None:
+        self._house.swept(number)
+
+    async def expire(self, lane: Lane) -> None:
+        self._database.expire(lane)
 
     async def crash(self, number: int) -> None:
         for lane in self.stage.lanes:
@@ -98,6 +125,9 @@ class ModelWorld:
             self._database.tables.log or (),
             tuple(held + self._database.leaked()),
         )
+
+    def _announce(self, step: Step) -> Awaitable[Any]:
+        return announce(step)
 
     def _get_current(self) -> Lane:
         assert self._current is not None
@@ -134,17 +164,19 @@ class ModelWorld:
     def _resume(self, lane: Lane, resume: Callable[[], Step]) -> None:
         lane.pending = None
         try:
-            lane.pending = resume()
-            if not isinstance(lane.pending, Step):
-                raise UsageError(
-                    f"{lane.name} awaited {lane.pending!r}, which is no step",
-                    "in the model await only what Store, Runtime and Cache offer",
-                )
+            lane.pending = self._resumed(resume)
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
+        except NeedsLoop:
+            lane.ended = True
+            if not lane.dead:
+                raise
         except BaseException:
             lane.ended = True
             raise
+
+    def _resumed(self, resume: Callable[[], Step]) -> Step:
+        return stepping(resume)
 
     def _unwind(self, lane: Lane) -> None:
         """End the lane's coroutine without taking any of its steps."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
+from engine.explore.faults import Faults
 from engine.orders import Fulfil, accept
 from engine.verdicts import Verdict
 
@@ -17,32 +18,41 @@ TOPOLOGIES: dict[str, str] = {
     "service-per-request": "each request builds a service instance of its own",
     "two-processes": "two service instances over one database take requests in turn",
 }
+# Not in the matrix by default; any of them can be asked for by name.
+PROCESSES_MORE = "3-processes … 9-processes"
+_PROCESSES = re.compile(r"([3-9])-processes", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """How many of each fault may strike, at any step. `cancel`: a client goes away in the middle
-    of a request, or its answer is lost. `crash`: a service instance dies, its memory is gone, its
-    transactions are rolled back, its leases run out.
+def known_topology(name: str) -> str:
+    """`name` itself if a house can be built like that. UsageError."""
+    if name in TOPOLOGIES or _PROCESSES.fullmatch(name):
+        return name
+    raise UsageError(f"no topology {name!r}", f"known: {', '.join(TOPOLOGIES)}, {PROCESSES_MORE}")
+
+
+def topology_words(name: str) -> str:
+    """What the topology is, in words."""
+    if many := _PROCESSES.fullmatch(name):
+        return f"{many[1]} service instances over one database take requests in turn"
+    return TOPOLOGIES[name]
+
+
+def instance_number(topology: str, clients: int, client: int, request: int) -> int:
+    """Which service instance answers client number `client` in its request number `request`.
+
+    It depends on nothing that happened before, so that every interleaving meets the same houses.
+
+    >>> [instance_number("3-processes", 2, client, request) for client, request in ((0, 0), (1, 2))]
+    [0, 0]
+    >>> [instance_number("service-per-request", 2, 1, request) for request in range(3)]
+    [1, 3, 5]
     """
-
-    cancel: int = 0
-    crash: int = 0
-
-    def __str__(self) -> str:
-        named = (("cancel", self.cancel), ("crash", self.crash))
-        return ",".join(f"{name}={count}" for name, count in named if count)
-
-    @classmethod
-    def parse(cls, text: str) -> "Faults":
-        """Read "cancel=1,crash=1". UsageError."""
-        budgets: dict[str, int] = {}
-        for part in filter(None, text.split(",")):
-            name, _, count = part.partition("=")
-            if name not in ("cancel", "crash") or not (count.isdigit() and len(count) < 3):
-                raise UsageError(f"no fault budget {part!r}", "write it like cancel=1,crash=1")
-            budgets[name] = int(count)
-        return cls(**budgets)
+    if topology == "one-service":
+        return 0
+    if topology == "service-per-request":
+        return client + clients * request
+    many = _PROCESSES.fullmatch(topology)
+    return (client + request) % (int(many[1]) if many else 2)
 
 
 @dataclass(frozen=True, slots=True)

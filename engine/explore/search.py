@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 
 from engine.errors import UsageError
 from engine.explore.controller import Move, Run, ScheduleMismatch, follow, run_schedule
-from engine.explore.judge import judge
-from engine.explore.scenario import Faults
+from engine.explore.faults import Faults
+from engine.explore.judge import WORST_FIRST, judge, outcome_label
 from engine.explore.witness import Observer, canonical, marked
 from engine.explore.world import Setting, World
 from engine.history import Outcome
-from engine.money import show_cents
 from engine.results import Witness
 from engine.verdicts import Break, Finding, Verdict
 
 OpenWorld = Callable[[], Awaitable[World]]
 OnProgress = Callable[[int], None]
 
-_WORST_FIRST = list(Break)
 # So many of the best losing runs are put into reading order.
 CANDIDATES_MAX = 200
 
@@ -84,7 +82,7 @@ async def explore(
     witness = await _witness(setting, open_world, faults, tally.best) if tally.best else None
     return Explored(
         _verdict(tally, complete),
-        tuple(kind for kind in _WORST_FIRST if kind in tally.kinds),
+        tuple(kind for kind in WORST_FIRST if kind in tally.kinds),
         tally.interleavings,
         tally.losing,
         dict(tally.outcomes.most_common()),
@@ -122,7 +120,7 @@ def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
     # Many schedules end alike: each ending is judged once.
     ending = (
         *(run.ending.log, run.ending.leaked, tuple(run.ending.rows.items())),
-        *(run.deadlocked, run.awaited, run.faults, _ranks(run)),
+        *(run.deadlocked, run.awaited, run.faults, run.excused, _ranks(run)),
     )
     if ending not in tally.judged:
         found = judge(setting.scenario, run, faulted=faulted)
@@ -133,7 +131,7 @@ def _count(tally: _Tally, setting: Setting, run: Run, *, faulted: bool) -> None:
         return
     tally.losing += 1
     tally.kinds |= {finding.kind for finding in findings}
-    worst = min(_WORST_FIRST.index(finding.kind) for finding in findings)
+    worst = min(WORST_FIRST.index(finding.kind) for finding in findings)
     faults_used = sum("!" in move for move in run.schedule)
     rank = (worst, faults_used, run.preemptions)
     if tally.best_rank is None or rank < tally.best_rank:
@@ -151,17 +149,6 @@ def _ranks(run: Run) -> tuple[object, ...]:
         + (rank[c.invoked_ns], rank[c.completed_ns or 0], c.completed_ns is None)
         for c in run.history
     )
-
-
-def outcome_label(run: Run, findings: Sequence[Finding]) -> str:
-    """How a run ended, in words."""
-    if run.deadlocked:
-        return "deadlock"
-    held = ", ".join(
-        f"{account}={show_cents(row.balance)}" for account, row in sorted(run.ending.rows.items())
-    )
-    kinds = [kind for kind in _WORST_FIRST if any(f.kind is kind for f in findings)]
-    return f"{held}: {', '.join(kinds)}" if kinds else held
 
 
 async def _witness(

@@ -4,8 +4,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.explore.steps import Perform, Step, SteppedMutex
+from engine.explore.steps import Perform, Step, SteppedMutex, SteppedRuntime
 from engine.history import CallRecord
+from engine.ports import Cell
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +40,12 @@ class Stage:
     released: list[SteppedMutex] = field(default_factory=list)
     history: list[CallRecord] = field(default_factory=list)
     moves: int = 0
+    opened: int = 0  # calls invoked so far
+    make_cell: Callable[[str, Any], Cell[Any]] = lambda name, value: Cell(value)
+
+    def make_runtime(self, number: int) -> SteppedRuntime:
+        """The runtime of service instance `number`."""
+        return SteppedRuntime(self)
 
     def new_id(self) -> str:
         """A call id that names its client: the same in every schedule."""

@@ -24,10 +24,11 @@ class Step(NamedTuple):
 
 Perform = Callable[[Step], Awaitable[Any]]
 
-# A cancellation may come before any step but these (clean-up is shielded), …
-NOT_CANCELLED = frozenset({"invoke", "sweep", "give", "rollback"})
-# … and after those whose effect stays while their answer is lost. A mutex never loses an answer.
-LOSES_ANSWER = frozenset({"write", "take", "decide", "begin", "commit"})
+
+def awaited(step: Step) -> str:
+    """What a step that cannot be taken waits for."""
+    target = step.args[0] if step.args else step.kind
+    return str(getattr(target, "name", target))
 
 
 class SteppedStore:
@@ -102,6 +103,8 @@ class Host(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
+    def make_cell(self, name: str, value: Any, /) -> Cell[Any]: ...
+
 
 class SteppedMutex:
     """A mutex whose acquisition is a step. Its release is none: it only lets others go on."""
@@ -135,7 +138,7 @@ class SteppedRuntime:
 
     def cell(self, name: str, initial: Callable[[], T]) -> Cell[T]:
         if name not in self._cells:
-            self._cells[name] = Cell(initial())
+            self._cells[name] = self._host.make_cell(name, initial())
         return self._cells[name]
 
     async def backoff(self, attempt: int) -> None:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from engine.explore.controller import Seen, Taken
+from engine.explore.faults import BESIDE, How
 from engine.explore.steps import Step, SteppedMutex
-from engine.explore.world import How
+from engine.explore.world import World
 from engine.money import show_cents
 from engine.operations import (
     Add,
@@ -29,6 +30,9 @@ from engine.verdicts import Break, Finding
 
 _EVERYTHING = ("everything",)
 _TOUCH_EVERYTHING = frozenset({"sweep", "backoff", "begin", "commit", "rollback"})
+_FAR_REACHING = frozenset({How.CRASH, How.DROP, How.EXPIRE, How.SWEEP})
+_WITHOUT_EFFECT = frozenset({How.BUSY, How.NO_CACHE})
+_TAKES_EFFECT = frozenset({How.GO, How.LOSE, How.UNHEARD})
 
 
 def canonical(taken: Sequence[Taken], lanes: Sequence[str]) -> tuple[str, ...]:
@@ -57,9 +61,10 @@ def _touches(taken: Taken) -> Touched:
     step, args = taken.step, taken.step.args
     changed: set[Any] = set(taken.freed)
     looked: set[Any] = set()
-    if taken.move.how is How.CRASH or step.kind in _TOUCH_EVERYTHING:
+    how = taken.move.how
+    if how in _FAR_REACHING or step.kind in _TOUCH_EVERYTHING:
         changed.add(_EVERYTHING)
-    match step.kind:
+    match step.kind if how not in _WITHOUT_EFFECT else "":
         case "acquire":
             changed.add(args[0])
         case "read":
@@ -93,14 +98,19 @@ class Observer:
     def __init__(self) -> None:
         self.events: list[TimelineEvent] = []
         self._leases: dict[str, list[str]] = {}
+        self._asked: dict[str, str] = {}
 
     async def __call__(self, seen: Seen) -> None:
         lane, how, step = seen.lane, seen.move.how, seen.step
         leases = self._leases.setdefault(lane.name, [])
-        if step.kind == "take" and how in (How.GO, How.LOSE):
+        if step.kind == "take" and how in _TAKES_EFFECT:
             leases.append(step.args[0])
-        elif step.kind == "give" and step.args[0] in leases:
+        elif how is How.EXPIRE:
+            leases.clear()
+        elif step.kind == "give" and how in _TAKES_EFFECT and step.args[0] in leases:
             leases.remove(step.args[0])
+        if step.kind == "invoke":
+            self._asked[lane.name] = describe(step.args[0])
         before = self.events[-1].balances if self.events else None
         mutexes = [mutex.name for mutex in seen.world.stage.held_by(lane)]
         self.events.append(
@@ -108,14 +118,48 @@ class Observer:
                 step=len(self.events),
                 client=lane.name,
                 instance=seen.instance,
-                kind=step.kind,
+                kind=how if how in BESIDE else step.kind,
                 how=_HOW[how],
                 text=tell(step, seen.result, how),
                 balances=dict(await seen.world.balances()),
                 holds=tuple(mutexes + leases),
                 wrong=_overwrites(step, how, seen.result, before),
+                # Background work of A, "A+1", goes on with what A had asked for.
+                request=self._asked.get(lane.name.partition("+")[0], ""),
+                saw=_saw(step, how, seen.result),
+                leases=tuple(leases),
+                waits=_waits(seen.world),
             )
         )
+
+
+def _saw(step: Step, how: How, result: Any) -> dict[str, int]:
+    """The balances a read was answered with, or those a write was computed from."""
+    if how not in _TAKES_EFFECT or isinstance(result, Exception):
+        return {}
+    match step.kind:
+        case "read":
+            rows = getattr(result, "rows", {})
+            return {account: rows[account].balance for account in step.args[0] if account in rows}
+        case "write":
+            return {change.account: change.before for change in step.args[1]}
+        case "cache_get" if result is not None:
+            return {step.args[1]: result.balance}
+        case "cache_put":
+            return {step.args[1]: step.args[2].balance}
+    return {}
+
+
+def _waits(world: World) -> dict[str, str]:
+    """Which lock each client that cannot go on waits for."""
+    waits = {}
+    for lane in world.stage.waiting():
+        step = lane.pending
+        if step is not None and step.kind != "backoff" and not world.ready(lane):
+            named = step.kind in ("acquire", "take")
+            wanted = step.args[0] if named else "the write lock"
+            waits[lane.name] = str(getattr(wanted, "name", wanted))
+    return waits
 
 
 _HOW = {
@@ -123,6 +167,12 @@ _HOW = {
     How.CANCEL: "cancelled",
     How.LOSE: "answer lost",
     How.CRASH: "crashed",
+    How.BUSY: "busy",
+    How.DROP: "connection lost",
+    How.UNHEARD: "connection lost",
+    How.NO_CACHE: "cache failed",
+    How.EXPIRE: "expired",
+    How.SWEEP: "swept",
 }
 
 
@@ -146,7 +196,7 @@ def marked(
 
 
 def _overwrites(step: Step, how: How, result: Any, before: Any) -> bool:
-    if step.kind != "write" or before is None or how in (How.CANCEL, How.CRASH):
+    if step.kind != "write" or before is None or how not in _TAKES_EFFECT:
         return False
     if isinstance(result, Exception):
         return False
@@ -155,13 +205,22 @@ def _overwrites(step: Step, how: How, result: Any, before: Any) -> bool:
 
 def tell(step: Step, result: Any, how: How) -> str:
     """One step in words."""
-    if how is How.CANCEL:
-        return f"is cancelled before it {_verb(step, None)}"
-    if how is How.CRASH:
-        return "its service instance crashes"
-    text = _verb(step, result)
+    match how:
+        case How.CANCEL:
+            return f"is cancelled before it {_verb(step, None)}"
+        case How.CRASH:
+            return "its service instance crashes"
+        case How.DROP:
+            return f"loses its connection before it {_verb(step, None)}"
+        case How.EXPIRE:
+            return "its leases run out, and it does not notice"
+        case How.SWEEP:
+            return "its service instance forgets its idle locks"
+    text = _verb(step, None if isinstance(result, Exception) else result)
     if isinstance(result, Exception):
         text += f" → {result}"
+    if how is How.UNHEARD:
+        return f"{text}; that stands, but its connection is lost before the answer"
     return f"{text}; its answer is lost" if how is How.LOSE else text
 
 

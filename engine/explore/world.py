@@ -2,25 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 from engine.errors import UsageError, WalletraceError
 from engine.explore.client import Client, House, Parts
+from engine.explore.faults import How
 from engine.explore.scenario import Program, Scenario
 from engine.explore.stage import Lane, Stage
 from engine.history import LogRow
 from engine.ports import Row, Store
-
-
-class How(StrEnum):
-    """How a lane's next step is taken: it goes, the client is cancelled before it, its answer is
-    lost after it, or the service instance the client is talking to crashes before it."""
-
-    GO = "go"
-    CANCEL = "cancel"
-    LOSE = "lose"
-    CRASH = "crash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +24,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the database holds in the end, and what was never given back."""
+    """What the database holds in the end, and what was never given back.
+
+    `gap` says that the operation log's chain is broken where the log itself was not kept.
+    """
 
     rows: Mapping[str, Row]
     log: tuple[LogRow, ...]
     leaked: tuple[str, ...]
+    gap: bool = False
 
 
 class World(Protocol):
@@ -50,12 +44,28 @@ class World(Protocol):
         """Whether the lane's pending step could go on now."""
         ...
 
+    def in_transaction(self, lane: Lane) -> bool:
+        """Whether the lane has a transaction open."""
+        ...
+
+    def holds_lease(self, lane: Lane) -> bool:
+        """Whether the lane holds a lease that has not run out."""
+        ...
+
     async def advance(self, lane: Lane, how: How) -> Any:
         """Take the lane's step; its result, or the error it was answered with."""
         ...
 
     async def crash(self, number: int) -> None:
         """The service instance dies with all that talk to it."""
+        ...
+
+    async def sweep(self, number: int) -> None:
+        """The service instance forgets its idle locks."""
+        ...
+
+    async def expire(self, lane: Lane) -> None:
+        """The lane's leases run out; it is not told."""
         ...
 
     async def dispose(self) -> None:
@@ -73,11 +83,12 @@ def raise_the_curtain(setting: Setting, stage: Stage, sessions: Callable[[], Sto
     for number, program in enumerate(setting.scenario.programs):
         lane = Lane(program.name, after=program.after)
         stage.lanes.append(lane)
-        stage.launch(lane, _play(program, Client(stage, house, lane, number), lane))
+        stage.launch(lane, play(program, Client(stage, house, lane, number), lane))
     return house
 
 
-async def _play(program: Program, client: Client, lane: Lane) -> None:
+async def play(program: Program, client: Client, lane: Lane) -> None:
+    """The whole life of one client; what it died of is its lane's fault."""
     try:
         await program.run(client)
     except UsageError:

@@ -1,0 +1,239 @@
+"""Clients as automata: where one stands is a function of what it has been answered so far.
+
+A `Node` is such a place, with the step that is announced there. Its children are found by what it
+is answered, and by its instance's memory where the code looked at that. The real coroutine runs
+only the first time a place is reached; from then on its behaviour is known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from engine.explore.frozen import MutexId
+from engine.explore.solo import CANCELLED, Input, Memory, Solo
+from engine.explore.steps import Step
+from engine.explore.world import Setting
+from engine.history import CallRecord
+
+Memories = Mapping[int, Memory]
+
+
+class Node:
+    """Where a client stands. `order` is its place among the clients, `step` what it does next."""
+
+    __slots__ = (
+        *("after", "background", "backoffs", "calls", "ended", "fault", "instance", "kids"),
+        *("name", "order", "origin", "other", "shielded", "solos", "step", "tired", "via"),
+    )
+
+    name: str
+    order: int
+    step: Step | None
+    instance: int | None
+    background: bool
+    shielded: bool
+    after: tuple[int, ...]
+    ended: bool
+    fault: str
+    calls: tuple[CallRecord, ...]
+    backoffs: int
+    # A back-off can be taken once another client has moved since: two faces of one place.
+    tired: bool
+    other: "Node"
+    # Where it comes from: a client's beginning, work beside, or another node by way of an answer.
+    origin: "int | Birth | Node"
+    via: tuple[Input, Memories] | None
+    kids: "dict[object, Outcome | _ByMemory]"
+    solos: list[Solo]
+
+
+class Birth(NamedTuple):
+    """Background work that began when `parent` was resumed with `given`, the `number`-th then."""
+
+    parent: Node
+    given: Input
+    memories: tuple[tuple[int, Memory], ...]
+    number: int
+
+
+class Outcome(NamedTuple):
+    """What a resumption leads to. `touched` is an instance and its memory from then on."""
+
+    node: Node
+    touched: tuple[int, Memory] | None
+    released: tuple[MutexId, ...]
+    opened: tuple[int, ...]
+    closed: tuple[int, ...]
+    births: tuple[Birth, ...]
+
+
+class _ByMemory(NamedTuple):
+    instance: int
+    outcomes: dict[Memory, Outcome]
+
+
+class Automaton:
+    """All places of all clients of one setting, as far as they have been reached."""
+
+    def __init__(self, setting: Setting, in_order: set[str]) -> None:
+        self._setting = setting
+        self._in_order = in_order
+        self._names = {p.name: number for number, p in enumerate(setting.scenario.programs)}
+        self._ends: dict[object, Node] = {}
+        self._born: dict[Birth, dict[object, Outcome | _ByMemory]] = {}
+        self._solos: list[Solo] = []
+        self.runs = 0
+        self.roots = tuple(self._root(number) for number in range(len(self._names)))
+
+    def resume(self, node: Node, given: Input, memories: Memories, *, shield: bool) -> Outcome:
+        """Where the client stands after it was answered so."""
+        key = (given.key, shield) if shield else given.key
+        known = _known(node.kids, key, memories)
+        if known is None:
+            known = self._run(node, node.kids, key, given, memories, shield)
+        return known
+
+    def born(self, birth: Birth, memories: Memories) -> Outcome:
+        """Where background work stands when it has just begun."""
+        kids = self._born.setdefault(birth, {})
+        known = _known(kids, None, memories)
+        if known is None:
+            known = self._run(birth, kids, None, Input(), memories, False)
+        return known
+
+    def killed(self, node: Node) -> Node:
+        """The client's end when its service instance crashes."""
+        solo = self._solo(node)
+        solo.end()
+        return self._end(node, solo)
+
+    def swept(self, node: Node, memories: Memories) -> Memory:
+        """The memory of the client's instance once that has forgotten its idle locks."""
+        assert node.instance is not None
+        solo = self._solo(node)
+        memory = solo.sweep(node.instance, memories)
+        node.solos.append(solo)
+        return memory
+
+    def close(self) -> None:
+        """End all coroutines."""
+        for solo in self._solos:
+            solo.end()
+        self._solos.clear()
+
+    def _root(self, number: int) -> Node:
+        solo = self._begin(number)
+        solo.resume(Input(), {})
+        program = self._setting.scenario.programs[number]
+        node = Node()
+        node.name, node.order, node.background = program.name, number, False
+        node.after = tuple(self._names[name] for name in program.after)
+        node.shielded, node.backoffs = False, 0
+        node.origin, node.via = number, None
+        return self._place(node, solo)
+
+    def _begin(self, number: int) -> Solo:
+        solo = Solo(self._setting, number, self._in_order)
+        self._solos.append(solo)
+        self.runs += 1
+        return solo
+
+    def _run(
+        self,
+        origin: "Node | Birth",
+        kids: "dict[object, Outcome | _ByMemory]",
+        key: object,
+        given: Input,
+        memories: Memories,
+        shield: bool,
+    ) -> Outcome:
+        solo = self._solo(origin)
+        did = solo.resume(given, memories)
+        parent = origin if isinstance(origin, Node) else origin.parent
+        node = Node()
+        node.name, node.order, node.background = solo.lane.name, parent.order, solo.lane.background
+        node.after = ()
+        node.shielded = shield or (parent.shielded and parent is origin)
+        node.backoffs = parent.backoffs if parent is origin else 0
+        node.origin, node.via = origin, (given, dict(memories))
+        outcome = Outcome(
+            self._end(node, solo) if solo.lane.ended else self._place(node, solo),
+            did.touched,
+            did.released,
+            tuple(did.opened),
+            did.closed,
+            tuple(
+                Birth(parent, given, tuple(sorted(memories.items())), number)
+                for number in range(did.births)
+            ),
+        )
+        if did.touched is None:
+            kids[key] = outcome
+        else:
+            instance = did.touched[0]
+            by_memory = kids.setdefault(key, _ByMemory(instance, {}))
+            assert isinstance(by_memory, _ByMemory)
+            by_memory.outcomes[memories.get(instance, ())] = outcome
+        return outcome
+
+    def _solo(self, at: "Node | Birth") -> Solo:
+        """A coroutine that stands there: one that was left there, or one that is brought there."""
+        if isinstance(at, Birth):
+            solo = self._solo(at.parent)
+            solo.resume(at.given, dict(at.memories))
+            solo.become(at.number)
+            return solo
+        if at.solos:
+            return at.solos.pop()
+        if isinstance(at.origin, int):
+            solo = self._begin(at.origin)
+            solo.resume(Input(), {})
+            return solo
+        solo = self._solo(at.origin)
+        assert at.via is not None
+        solo.resume(*at.via)
+        return solo
+
+    def _place(self, node: Node, solo: Solo) -> Node:
+        lane = solo.lane
+        node.step, node.instance = lane.pending, lane.instance
+        node.ended, node.fault, node.calls = False, "", solo.calls
+        node.kids, node.solos = {}, [solo]
+        node.tired = node.step is not None and node.step.kind == "backoff"
+        node.backoffs += node.tired
+        node.other = node
+        if node.tired:
+            node.other = _rested(node)
+        return node
+
+    def _end(self, node: Node, solo: Solo) -> Node:
+        """One place for all ends with the same calls: what led there no longer matters."""
+        calls = tuple(replace(call, invoked_ns=0) for call in solo.calls)
+        calls = tuple(c if c.completed_ns is None else replace(c, completed_ns=0) for c in calls)
+        key = (node.name, calls, solo.lane.fault)
+        if key not in self._ends:
+            node.step, node.instance, node.ended, node.tired = None, None, True, False
+            node.fault, node.calls = solo.lane.fault, calls
+            node.kids, node.solos, node.other = {}, [], node
+            self._ends[key] = node
+        return self._ends[key]
+
+
+def _known(
+    kids: "dict[object, Outcome | _ByMemory]", key: object, memories: Memories
+) -> Outcome | None:
+    found = kids.get(key)
+    if isinstance(found, _ByMemory):
+        return found.outcomes.get(memories.get(found.instance, ()))
+    return found
+
+
+def _rested(node: Node) -> Node:
+    twin = Node()
+    for name in Node.__slots__:
+        setattr(twin, name, getattr(node, name))
+    twin.tired, twin.other = False, node
+    return twin
+
+
+__all__ = ["CANCELLED", "Automaton", "Birth", "Input", "Memories", "Node", "Outcome"]

@@ -1,0 +1,125 @@
+"""Exact numbers from the state graph: how many interleavings there are, and how each of them ends.
+
+Layer by layer, each state with the number of ways that lead to it: big integers, not runs. Only one
+layer is kept, so memory grows with the width of the graph and not with its length.
+"""
+
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine.explore.controller import STEPS_MAX
+from engine.explore.ends import End, end_of
+from engine.explore.graph import Graph, State
+from engine.verdicts import Break
+
+OnProgress = Callable[[int], None]
+# Time and memory are looked at once in so many states.
+LOOK_EVERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a count stops unfinished."""
+
+    states_max: int
+    seconds_max: float
+    memory_mb_max: float
+
+
+@dataclass(slots=True)
+class Count:
+    """What was counted. `stopped` says which limit ended it, empty if none did."""
+
+    states: int = 0
+    interleavings: int = 0
+    losing: int = 0
+    overlong: int = 0
+    succeeded: bool = False
+    outcomes: Counter[str] = field(default_factory=Counter)
+    kinds: set[Break] = field(default_factory=set)
+    depth: int = 0
+    stopped: str = ""
+
+
+def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -> Count:
+    """Count every interleaving of the graph, or as many as the limits allow."""
+    counted, ends = Count(), dict[object, End]()
+    started = time.monotonic()
+    layer: dict[State, int] = {graph.start: 1}
+    while layer and not counted.stopped:
+        if counted.depth == STEPS_MAX:
+            counted.overlong += sum(layer.values())
+            counted.interleavings += sum(layer.values())
+            counted.outcomes["cut off"] += sum(layer.values())
+            break
+        following: dict[State, int] = {}
+        for state, ways in layer.items():
+            if counted.states % LOOK_EVERY == 0:
+                counted.stopped = counted.stopped or _limit(counted, limits, started)
+                if on_progress is not None:
+                    on_progress(counted.states)
+            if counted.states >= limits.states_max:
+                counted.stopped = f"after {counted.states:,} states"
+            if counted.stopped:
+                break
+            counted.states += 1
+            if not _spread(graph, state, ways, following):
+                _finish(graph, state, ways, counted, ends)
+        layer = following
+        counted.depth += 1
+    return counted
+
+
+def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) -> bool:
+    """Hand the ways on to whatever can follow; False if nothing can."""
+    nodes, common, past = state
+    if not past.faults.none or any(node.tired or node.after for node in nodes):
+        moved = False
+        for taken in graph.successors(state):
+            moved = True
+            following[taken.state] = following.get(taken.state, 0) + ways
+        return moved
+    moved = False
+    moves = common.moves
+    for lane, node in enumerate(nodes):
+        if node.ended:
+            continue
+        gone = moves[node] if node in moves else graph.gone(node, common)
+        if gone is None:
+            continue
+        moved = True
+        if gone.plain:
+            after = State(nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, past)
+        else:
+            after = graph.after(state, lane, gone, past.faults)
+        following[after] = following.get(after, 0) + ways
+    return moved
+
+
+def _finish(graph: Graph, state: State, ways: int, counted: Count, ends: dict[object, End]) -> None:
+    key = (state.nodes, state.common, state.past.before)
+    end = ends.get(key)
+    if end is None:
+        end = ends[key] = end_of(graph, state)
+    counted.interleavings += ways
+    counted.outcomes[end.label] += ways
+    counted.succeeded = counted.succeeded or end.succeeded
+    if end.findings:
+        counted.losing += ways
+        counted.kinds |= {finding.kind for finding in end.findings}
+
+
+def _limit(counted: Count, limits: Limits, started: float) -> str:
+    if time.monotonic() - started > limits.seconds_max:
+        return f"after {limits.seconds_max:g} s and {counted.states:,} states"
+    if memory_mb() > limits.memory_mb_max:
+        return f"at {memory_mb():,.0f} MB of memory and {counted.states:,} states"
+    return ""
+
+
+def memory_mb() -> float:
+    """The most memory this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,62 @@
+"""What `explore` and `replay` leave behind of a schedule: a file, a picture, a regression test."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.results import Witness
+from reports import timeline_file
+from scenarios import pytest_file
+from scenarios.console import err
+from scenarios.saved import Saved, save
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Which files are wanted."""
+
+    save: Path | None = None
+    figure: Path | None = None
+    pytest: Path | None = None
+
+    def check(self) -> None:
+        """UsageError for a file that could not be written in the end: said before the work."""
+        if self.figure is not None:
+            timeline_file.check(self.figure)
+        if self.pytest is not None:
+            pytest_file.check(self.pytest)
+
+    def write(
+        self,
+        kept: Saved,
+        witness: Witness | None,
+        story: str,
+        *,
+        subtitle: str = "",
+        broken: bool = False,
+    ) -> None:
+        """Write them. A schedule that the code no longer follows has no picture.
+
+        `broken`: the test asserts that the loss is still found, for code that is wrong on purpose.
+        """
+        if self.save is not None:
+            save(kept, self.save)
+            _tell(f"kept the schedule in {self.save}; next: walletrace replay {self.save}")
+        if self.figure is not None and witness is not None and witness.events:
+            title = f"{kept.scenario} with {kept.wallet or kept.lock}"
+            timeline_file.write_timeline(witness, self.figure, title=title, subtitle=subtitle)
+            _tell(f"drew {self.figure}")
+        elif self.figure is not None:
+            _tell("nothing to draw: the code no longer follows the schedule")
+        if self.pytest is not None:
+            events = witness.events if witness is not None else ()
+            pytest_file.write_test(kept, events, story, self.pytest, broken=broken)
+            _tell(f"wrote a regression test; next: python -m pytest {self.pytest}")
+
+    def nothing(self) -> None:
+        """Say, if anything was wanted, that there is nothing to write."""
+        if self != Evidence():
+            _tell("nothing to save: no interleaving that was run breaks anything")
+
+
+def _tell(text: str) -> None:
+    err.print(text, markup=False, highlight=False, soft_wrap=True)

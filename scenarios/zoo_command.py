@@ -1,0 +1,150 @@
+"""`walletrace zoo`: the test of the tester, on one screen."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from engine.errors import UsageError
+from engine.results import Cell
+from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict
+from reports import terminal
+from scenarios.console import cell_json, out, print_json, progress
+from scenarios.zoo.exhibit import Exhibit
+from scenarios.zoo.hall import BUDGET, EXHIBITS, Inspected, inspect
+
+# From this width on the table has room for what each hazard is.
+_WIDE = 150
+
+
+def zoo(
+    only: Annotated[
+        str | None, typer.Option(help="Show this exhibit alone, with its timeline.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead.")
+    ] = False,
+) -> None:
+    """Explore lock strategies and services that are wrong on purpose, each beside a right one.
+
+    Exit status: 0 if every wrong one is found and every right one proven safe, else 1, or 3 if
+    one could not be explored whole.
+    """
+    chosen = list(EXHIBITS.values()) if only is None else [_exhibit(only)]
+    with progress("exploring the zoo") as advance:
+        inspected = inspect(chosen, BUDGET, advance)
+    if as_json:
+        print_json(_json(inspected))
+    elif only is not None:
+        _print_one(inspected[0])
+    else:
+        _print_all(inspected)
+    raise typer.Exit(_exit_of(inspected))
+
+
+def _exhibit(name: str) -> Exhibit:
+    if name not in EXHIBITS:
+        raise UsageError(f"no exhibit {name!r}", f"known: {', '.join(EXHIBITS)}")
+    return EXHIBITS[name]
+
+
+def _exit_of(inspected: list[Inspected]) -> int:
+    failed = [one for one in inspected if not one.as_wanted]
+    if not failed:
+        return EXIT_OK
+    return EXIT_UNDECIDED if all(one.undecided for one in failed) else EXIT_DECIDED_OTHERWISE
+
+
+def _json(inspected: list[Inspected]) -> dict[str, Any]:
+    return {
+        "found": sum(one.found for one in inspected),
+        "of": len(inspected),
+        "misses": [one.exhibit.name for one in inspected if not one.found],
+        "false_alarms": [one.exhibit.name for one in inspected if one.false_alarm],
+        "undecided": [one.exhibit.name for one in inspected if one.undecided],
+        "all_answered_ok": [one.exhibit.name for one in inspected if one.all_ok],
+        "exhibits": [_one_json(one) for one in inspected],
+    }
+
+
+def _one_json(one: Inspected) -> dict[str, Any]:
+    exhibit = one.exhibit
+    return {
+        "name": exhibit.name,
+        "number": exhibit.number or None,
+        "hazard": exhibit.hazard,
+        "source": exhibit.source,
+        "breaks": exhibit.breaks,
+        "found": one.found,
+        "false_alarm": one.false_alarm,
+        "all_answered_ok": one.all_ok,
+        "steps": _steps(one.wrong),
+        "wrong": cell_json(one.wrong),
+        "right": cell_json(one.right),
+    }
+
+
+def _steps(cell: Cell) -> int | None:
+    """The steps of the witness, invocations included."""
+    return None if cell.witness is None else len(cell.witness.schedule)
+
+
+def _print_all(inspected: list[Inspected]) -> None:
+    wide = out.width >= _WIDE
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("exhibit", no_wrap=True)
+    if wide:
+        table.add_column("hazard", no_wrap=True, overflow="ellipsis")
+    table.add_column("wrong one", no_wrap=True)
+    table.add_column("losing", justify="right", no_wrap=True)
+    table.add_column("steps", justify="right")
+    table.add_column("right one", no_wrap=True)
+    table.add_column("of", justify="right")
+    for one in inspected:
+        exhibit, wrong, right = one.exhibit, one.wrong, one.right
+        table.add_row(
+            str(exhibit.number or "·"),
+            exhibit.name,
+            *([exhibit.hazard] if wide else []),
+            f"✗ {exhibit.breaks}" if one.found else f"{wrong.verdict} !",
+            f"{wrong.losing:,}/{wrong.interleavings:,}",
+            str(_steps(wrong) or "–"),
+            "✓ safe" if right.verdict is Verdict.SAFE else f"{right.verdict} !",
+            f"{right.interleavings:,}",
+            style="" if one.as_wanted else "bold red",
+        )
+    out.print(table)
+    out.print(Text(_conclusion(inspected), style="bold"))
+    out.print(Text("#: the hazard's number in docs/zoo.md, · for one of our own", style="dim"))
+    failed = [one for one in inspected if not one.as_wanted]
+    first = (failed or inspected)[0].exhibit.name
+    out.print(Text(f"Next: walletrace zoo --only {first}", style="cyan"), soft_wrap=True)
+
+
+def _conclusion(inspected: list[Inspected]) -> str:
+    found = sum(one.found for one in inspected)
+    alarms = sum(one.false_alarm for one in inspected)
+    unproven = sum(one.right.verdict is not Verdict.SAFE for one in inspected) - alarms
+    runs = sum(one.wrong.interleavings + one.right.interleavings for one in inspected)
+    seconds = sum(one.wrong.seconds + one.right.seconds for one in inspected)
+    told = f"found {found} of {len(inspected)}, false alarms on the right ones: {alarms or 'none'}"
+    told += f", not proven: {unproven}" if unproven else ""
+    fooled = sum(one.all_ok for one in inspected)
+    return (
+        f"{told} ({runs:,} interleavings in {seconds:.1f} s); under {fooled} of the witnesses"
+        " every request was answered ok"
+    )
+
+
+def _print_one(one: Inspected) -> None:
+    exhibit = one.exhibit
+    out.print(Text(f"{exhibit.name}: {exhibit.hazard}", style="bold"))
+    if exhibit.source:
+        out.print(Text(f"hazard {exhibit.number}, read in {exhibit.source}", style="dim"))
+    for title, cell in (("The wrong one", one.wrong), ("The right one", one.right)):
+        out.print(Text(f"\n{title}", style="bold"))
+        terminal.print_cell(out, cell)
+    if one.all_ok:
+        out.print(Text("\nUnder the witness every request was answered ok.", style="dim"))
