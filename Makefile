@@ -65,9 +65,10 @@ check: $(STAMP) ## format, lint, types, floors of imports, doctests: exactly wha
 bench: $(STAMP) ## measure the claims: memory of idle locks, batches, cache, lock wait
 	@$(BIN)/python -m engine.load.benchmarks
 
+# More for the program behind it: `make bench-explore ARGS="--case race --json race.json"`.
 .PHONY: bench-explore
 bench-explore: $(STAMP) $(PEERS)/.installed ## explore beside frontrun and detangle (about 4 minutes)
-	@PYTHONPATH=$(PEERS) $(BIN)/python -m scenarios.explore_bench
+	@PYTHONPATH=$(PEERS) $(BIN)/python -m scenarios.explore_bench $(ARGS)
 
 # In a folder of their own, which this target alone looks into: both bring pytest plugins that would
 # load themselves into every run of our tests. Without them the bench runs and says so.

@@ -34,15 +34,23 @@ def lock_strategy(name: str) -> MakeLock:
     return find("lock strategy", name, LOCK_STRATEGIES | NEGATIVE_CONTROLS)
 
 
+def wallet(name: str) -> Callable[..., Any]:
+    """The user's own wallet at `module:attribute`. UsageError."""
+    own: Mapping[str, Callable[..., Any]] = {}
+    found = find("wallet", name, own)
+    if not callable(found):
+        raise UsageError(f"{name!r} is no wallet", "name a class, as module:Class")
+    return found
+
+
 def find(what: str, name: str, known: Mapping[str, T]) -> T:
     """`known[name]`, or the object at `module:attribute` (the current folder is searched too)."""
     if name in known:
         return known[name]
     module_name, colon, attribute = name.partition(":")
     if not colon:
-        raise UsageError(
-            f"no {what} {name!r}", f"known: {', '.join(known)}; or your own as module:attribute"
-        )
+        ours = f"known: {', '.join(known)}; or" if known else "name"
+        raise UsageError(f"no {what} {name!r}", f"{ours} your own as module:attribute")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

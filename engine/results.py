@@ -64,7 +64,9 @@ class Cell:
     """One cell of the verdict matrix: a scenario under one lock strategy, topology and store.
 
     `outcomes` maps an outcome in words ("alice=1300.00, money") to the number of interleavings
-    that end so. `kinds` is what broke in any of them.
+    that end so. `kinds` is what broke in any of them. `method` says how it was explored ("state by
+    state", "schedule by schedule"), `states` how many states the graph has (0 without one), and
+    `backoffs_max` how often one client had to try again in the worst interleaving.
     """
 
     scenario: str
@@ -81,6 +83,9 @@ class Cell:
     witness: Witness | None
     seconds: float
     note: str = ""
+    method: str = ""
+    states: int = 0
+    backoffs_max: int = 0
 
     @property
     def as_expected(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from engine.results import Cell, LoadRun, ProgramsResult
+from reports.fault_tables import has_fault_axis
 from reports.reading import lost_words, programs_as_expected, run_is_unexpected
 
 
@@ -18,8 +19,9 @@ def junit_xml(
 ) -> str:
     """The findings as JUnit XML text."""
     document = JUnitXml("walletrace")
+    axis = has_fault_axis(cells)
     suites = {
-        "verdict matrix": [_cell_case(cell) for cell in cells],
+        "verdict matrix": [_cell_case(cell, axis) for cell in cells],
         "load": [_run_case(run, cells) for run in load_runs],
         "random programs": [_programs_case(result) for result in programs],
     }
@@ -39,8 +41,10 @@ def _case(group: str, name: str, seconds: float, said: str) -> TestCase:
     return case
 
 
-def _cell_case(cell: Cell) -> TestCase:
+def _cell_case(cell: Cell, fault_axis: bool) -> TestCase:
     name = f"{cell.scenario} with {cell.lock} on {cell.store}"
+    # Only where they tell cells apart: elsewhere the name of a case stays what it has been.
+    name += f" under {cell.faults or 'no fault'}" if fault_axis else ""
     said = f"{cell.verdict}: {cell.losing} of {cell.interleavings} interleavings lose; {cell.note}"
     case = _case(cell.topology, name, cell.seconds, said)
     if not cell.as_expected:
@@ -55,6 +59,7 @@ def _told(cell: Cell) -> str:
         f"walletrace explore {cell.scenario} --lock {cell.lock} --topology {cell.topology}"
         f" --store {cell.store}"
     )
+    again += f" --faults {cell.faults}" if cell.faults else ""
     witness = cell.witness
     steps = [f"{e.step} {e.client} {e.text} [{e.how}]" for e in witness.events] if witness else []
     explained = witness.explanation if witness else "no schedule was kept"

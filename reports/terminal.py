@@ -1,7 +1,7 @@
 """The findings on a terminal: verdicts and costs on one screen, and a witness step by step."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,7 @@ from engine.results import Cell, Witness
 from engine.verdicts import Verdict
 from reports import timeline_terminal
 from reports.conclusion import Tone, conclude
+from reports.fault_tables import fault_tables, has_fault_axis
 from reports.found import Found
 from reports.reading import (
     MEANINGS,
@@ -56,7 +57,8 @@ def next_step(found: Found) -> str:
     surprising = [cell for cell in found.cells if not cell.as_expected]
     for cell in (surprising + broken)[:1]:
         topology = f" --topology {cell.topology}" if cell.topology != "one-service" else ""
-        return f"walletrace explore {cell.scenario} --lock {cell.lock}{topology}"
+        faults = f" --faults {cell.faults or 'none'}" if has_fault_axis(found.cells) else ""
+        return f"walletrace explore {cell.scenario} --lock {cell.lock}{topology}{faults}"
     return "walletrace list"
 
 
@@ -70,8 +72,24 @@ def _bullet(text: str, width: int, *, wrong: bool) -> Table:
 
 
 def print_matrix(out: Console, cells: Sequence[Cell]) -> None:
-    """Every scenario under every lock strategy and topology, then the conclusion."""
+    """Every scenario under every lock strategy and topology, then the conclusion.
+
+    Under several fault budgets all scenarios are summed up, so that it stays one screen.
+    """
     placed = squares(cells)
+    for table in fault_tables(cells) if has_fault_axis(cells) else _scenario_tables(placed):
+        out.print(table)
+    met = in_order(square.verdict for square in placed)
+    out.print(Text("\n".join(f"{SYMBOLS[v]} {v}: {MEANINGS[v]}" for v in met), style="dim"))
+    found = Found(tuple(cells))
+    wrong = unexpected_count(found)
+    for sentence in conclude(found).of(Tone.WRONG):
+        out.print(Text(sentence.text, style="bold red"))
+    out.print(Text(conclude(found).headline, style="bold red" if wrong else "bold"))
+    out.print(Text(f"Next: {next_step(found)}", style="cyan"), soft_wrap=True)
+
+
+def _scenario_tables(placed: Sequence[Square]) -> Iterator[Table]:
     locks = in_order(square.lock for square in placed)
     for topology in in_order(square.topology for square in placed):
         table = Table(title=topology, title_justify="left", box=None, padding=(0, 1, 0, 0))
@@ -83,15 +101,7 @@ def print_matrix(out: Console, cells: Sequence[Cell]) -> None:
             here = {s.lock: s for s in placed if (s.scenario, s.topology) == (scenario, topology)}
             marks = [_mark(here[lock]) if lock in here else Text("–") for lock in locks]
             table.add_row(scenario, *marks)
-        out.print(table)
-    met = in_order(square.verdict for square in placed)
-    out.print(Text("\n".join(f"{SYMBOLS[v]} {v}: {MEANINGS[v]}" for v in met), style="dim"))
-    found = Found(tuple(cells))
-    wrong = unexpected_count(found)
-    for sentence in conclude(found).of(Tone.WRONG):
-        out.print(Text(sentence.text, style="bold red"))
-    out.print(Text(conclude(found).headline, style="bold red" if wrong else "bold"))
-    out.print(Text(f"Next: {next_step(found)}", style="cyan"), soft_wrap=True)
+        yield table
 
 
 def _mark(square: Square) -> Text:
@@ -119,7 +129,7 @@ def print_cell(out: Console, cell: Cell, story: str = "") -> None:
     if cell.witness is not None:
         cuts = cell.witness.preemptions
         times = f"{cuts} preemption{'' if cuts == 1 else 's'}" if cuts else "no preemption"
-        out.print(Text(f"The shortest that does, with {times}:"))
+        out.print(Text(f"The shortest found, with {times}:"))
         print_witness(out, cell.witness)
 
 

@@ -94,6 +94,10 @@ def witness_json(witness: Witness) -> dict[str, Any]:
                 "text": event.text,
                 "balances": dict(event.balances),
                 "holds": list(event.holds),
+                "leases": list(event.leases),
+                "waits": dict(event.waits),
+                "saw": dict(event.saw),
+                "request": event.request,
                 "wrong": event.wrong,
             }
             for event in witness.events

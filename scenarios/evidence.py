@@ -28,27 +28,26 @@ class Evidence:
     def write(
         self,
         kept: Saved,
-        witness: Witness | None,
+        witness: Witness,
         story: str,
         *,
         subtitle: str = "",
         broken: bool = False,
     ) -> None:
-        """Write them. A schedule that the code no longer follows has no picture.
+        """Write them.
 
         `broken`: the test asserts that the loss is still found, for code that is wrong on purpose.
         """
         if self.save is not None:
             save(kept, self.save)
             _tell(f"kept the schedule in {self.save}; next: walletrace replay {self.save}")
-        if self.figure is not None and witness is not None and witness.events:
+        if self.figure is not None:
             title = f"{kept.scenario} with {kept.wallet or kept.lock}"
             timeline_file.write_timeline(witness, self.figure, title=title, subtitle=subtitle)
             _tell(f"drew {self.figure}")
-        elif self.figure is not None:
-            _tell("nothing to draw: the code no longer follows the schedule")
         if self.pytest is not None:
-            events = witness.events if witness is not None else ()
+            # Where other steps were taken, their words would stand beside the wrong moves.
+            events = witness.events if witness.schedule == kept.schedule else ()
             pytest_file.write_test(kept, events, story, self.pytest, broken=broken)
             _tell(f"wrote a regression test; next: python -m pytest {self.pytest}")
 

@@ -11,6 +11,7 @@ from engine.errors import UsageError
 from engine.explore.cells import STORES, explore_cell, replay_cell
 from engine.explore.controller import ScheduleMismatch
 from engine.explore.faults import FAULTS, Faults
+from engine.explore.regression import replay_as_far_as_possible
 from engine.explore.scenario import PROCESSES_MORE, TOPOLOGIES, Scenario
 from engine.explore.search import Budget
 from engine.results import Cell, Witness
@@ -24,8 +25,12 @@ from scenarios.fingerprint import fingerprints
 from scenarios.recurrence import replay_json
 
 _BUDGET = Budget()
+_TOPOLOGIES = f"{'|'.join(TOPOLOGIES)}, or {PROCESSES_MORE}."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Store = Annotated[str, typer.Option(help=f"Where to run: {' or '.join(STORES)}.")]
+Wallet = Annotated[
+    str | None, typer.Option(help="Your own wallet, as module:Class; see docs/own-code.md.")
+]
 MaxInterleavings = Annotated[
     int, typer.Option(min=1, help="Stop a cell after so many interleavings; it is then bounded.")
 ]
@@ -45,14 +50,15 @@ def _scenario(name: str) -> Scenario:
 
 
 def list_parts(as_json: Json = False) -> None:
-    """Show what there is: scenarios, lock strategies, topologies and stores."""
+    """Show what there is: scenarios, lock strategies, topologies, faults and stores."""
     parts = {
         "scenarios": {name: scenario.story for name, scenario in SCENARIOS.items()},
         "lock strategies": {
             name: (part.__doc__ or "").split("\n")[0]
             for name, part in (LOCK_STRATEGIES | NEGATIVE_CONTROLS).items()
         },
-        "topologies": dict(TOPOLOGIES),
+        "topologies": {**TOPOLOGIES, PROCESSES_MORE: "the same with more of them"},
+        "faults": dict(FAULTS),
         "stores": dict(STORES),
     }
     if as_json:
@@ -67,12 +73,18 @@ def list_parts(as_json: Json = False) -> None:
 
 def explore(
     scenario: Annotated[str, typer.Argument(help="A name from `walletrace list`, or module:ATTR.")],
-    lock: Annotated[str, typer.Option(help="A lock strategy's name, or your own module:Class.")],
+    lock: Annotated[
+        str | None, typer.Option(help="A lock strategy's name, or your own module:Class.")
+    ] = None,
+    wallet: Wallet = None,
     store: Store = "memory",
-    topology: Annotated[str, typer.Option(help="|".join(TOPOLOGIES))] = "one-service",
+    topology: Annotated[str, typer.Option(help=_TOPOLOGIES)] = "one-service",
     faults: Annotated[
         str | None,
-        typer.Option(help="Fault budget like cancel=1,crash=1 (default: the scenario's)"),
+        typer.Option(
+            help=f"How many of each fault: {', '.join(FAULTS)} (default: the scenario's)."
+            " Like cancel=1,crash=1."
+        ),
     ] = None,
     expect: Annotated[
         Verdict | None, typer.Option(help="Exit 0 if this is the verdict (default: safe).")
@@ -100,6 +112,7 @@ def explore(
                 lock,
                 topology,
                 store,
+                wallet=wallet,
                 faults=None if faults is None else Faults.parse(faults),
                 budget=Budget(max_interleavings, max_seconds),
                 on_progress=lambda count: advance(count, 0, "interleavings"),
@@ -112,13 +125,9 @@ def explore(
     if cell.witness is None:
         evidence.nothing()
     else:
-        evidence.write(
-            saved.saved_from(cell, cell.witness, story, name=scenario),
-            cell.witness,
-            story.story,
-            subtitle=_found_in(cell),
-            broken=expect is Verdict.BROKEN,
-        )
+        kept = saved.saved_from(cell, cell.witness, story, name=scenario, wallet=wallet)
+        broken, where = expect is Verdict.BROKEN, _found_in(cell)
+        evidence.write(kept, cell.witness, story.story, subtitle=where, broken=broken)
     raise typer.Exit(exit_status(cell.verdict, expected=expect))
 
 
@@ -146,18 +155,15 @@ def replay(
     evidence.check()
     kept = saved.load(file)
     story, at = _scenario(kept.scenario), store or kept.store
-    witness, mismatch = None, ""
+    faults, mismatch = Faults.parse(kept.faults), ""
+    cell = (story, kept.lock, kept.topology, at, kept.schedule)
     try:
-        witness = asyncio.run(
-            replay_cell(
-                *(story, kept.lock, kept.topology, at, kept.schedule),
-                faults=Faults.parse(kept.faults),
-            )
-        )
+        witness = asyncio.run(replay_cell(*cell, wallet=kept.wallet, faults=faults))
     except ScheduleMismatch as error:
         mismatch = str(error)
+        witness = asyncio.run(replay_as_far_as_possible(*cell, wallet=kept.wallet, faults=faults))
     code = fingerprints(story, kept.lock, kept.wallet)
-    found = recurrence.compared(kept, witness, code, at)
+    found = recurrence.compared(kept, witness, code, at, mismatch=mismatch)
     if as_json:
         print_json(replay_json(kept, witness, found, mismatch))
     else:
@@ -168,12 +174,12 @@ def replay(
 
 
 def _print_replay(
-    kept: saved.Saved, witness: Witness | None, found: recurrence.Recurrence, mismatch: str
+    kept: saved.Saved, witness: Witness, found: recurrence.Recurrence, mismatch: str
 ) -> None:
-    if witness is not None:
-        terminal.print_witness(out, witness)
-    replayed = witness.outcome if witness is not None else f"cannot be followed: {mismatch}"
-    lines = [f"recorded: {kept.outcome}", f"replayed: {replayed}", found.says]
+    if mismatch:
+        out.print(f"followed as far as possible: {mismatch}", markup=False, highlight=False)
+    terminal.print_witness(out, witness)
+    lines = [f"recorded: {kept.outcome}", f"replayed: {witness.outcome}", found.says]
     if found.next:
         lines.append(f"Next: {found.next}")
     out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
@@ -187,7 +193,12 @@ def compare(
     lock: Annotated[
         list[str] | None, typer.Option(help="Only these, or your own module:Class (repeatable).")
     ] = None,
+    wallet: Wallet = None,
     topology: Annotated[list[str] | None, typer.Option(help="Only these (repeatable).")] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(help="Under these budgets, or `each` for one of every fault (repeatable)."),
+    ] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
     markdown_file: Annotated[
         Path | None, typer.Option("--markdown", help="Write a Markdown report.")
@@ -205,9 +216,11 @@ def compare(
             _write(file, "")  # what cannot be written is told before the work, not after
     plan = matrix.Plan(
         scenarios=[_scenario(name) for name in scenario or SCENARIOS],
-        locks=lock or (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS),
+        locks=lock or matrix.locks_for(wallet),
         topologies=topology or list(TOPOLOGIES),
         budget=Budget(max_interleavings, max_seconds),
+        wallet=wallet,
+        faults=faults or (),
     )
     with progress("comparing") as advance:
         cells = asyncio.run(matrix.compare(plan, quick=quick, on_cell=advance))

@@ -14,7 +14,8 @@ from functools import partial
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-from engine.catalog import find, lock_strategy
+from engine.catalog import lock_strategy
+from engine.catalog import wallet as own_wallet
 from engine.explore.scenario import Scenario
 
 _HASH_CHARACTERS = 16
@@ -30,14 +31,12 @@ def fingerprints(scenario: Scenario, lock: str, wallet: str | None = None) -> di
         [(program.name, program.after) for program in scenario.programs],
     )
     played = [_module_of(part) for part in (*(p.run for p in scenario.programs), scenario.fulfil)]
-    found = {"scenario": _hashed(played, repr(data)), "lock": _hashed([_lock_module(lock)])}
+    found = {"scenario": _hashed(played, repr(data))}
+    if lock != wallet:  # a wallet that needs no lock strategy stands in its place
+        found["lock"] = _hashed([_module_of(lock_strategy(lock))])
     if wallet is not None:
-        found["wallet"] = _hashed([_module_of(find("wallet", wallet, {}))], wallet)
+        found["wallet"] = _hashed([_module_of(own_wallet(wallet))])
     return found
-
-
-def _lock_module(lock: str) -> str:
-    return _module_of(lock_strategy(lock))
 
 
 def _module_of(part: object) -> str:

@@ -1,11 +1,14 @@
-"""The verdict matrix: every scenario under every lock strategy and topology."""
+"""The verdict matrix: every scenario under every lock strategy, topology and fault budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from engine import catalog
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
 from engine.errors import UsageError
 from engine.explore.cells import explore_cell, replay_cell
+from engine.explore.faults import FAULTS, Faults
+from engine.explore.own_wallet import takes_lock
 from engine.explore.scenario import TOPOLOGIES, Scenario
 from engine.explore.search import Budget
 from engine.results import Cell
@@ -17,16 +20,40 @@ OnCell = Callable[[int, int, str], None]
 CONFIRMED = "its witness loses on real SQLite too"
 NOT_CONFIRMED = "its witness does not lose on real SQLite"
 DISAGREES = "the model and real SQLite disagree"
+EACH = "each"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which cells to explore; all by default."""
+    """Which cells to explore; all by default.
+
+    `faults` are texts like "busy=1", or "each" for none and one of every kind; without any, each
+    scenario has its own.
+    """
 
     scenarios: Sequence[Scenario] = tuple(SCENARIOS.values())
     locks: Sequence[str] = (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS)
     topologies: Sequence[str] = tuple(TOPOLOGIES)
     budget: Budget = Budget()  # noqa: RUF009  (frozen)
+    wallet: str | None = None
+    faults: Sequence[str] = ()
+
+
+def budgets(faults: Sequence[str], scenario: Scenario) -> list[Faults]:
+    """The fault budgets to explore a scenario under. UsageError."""
+    if not faults:
+        return [scenario.faults]
+    # Without a cache nobody could tell that it fails.
+    each = ["none", *(f"{name}=1" for name in FAULTS if scenario.cached or name != "cache")]
+    texts = [text for asked in faults for text in (each if asked == EACH else [asked])]
+    return list(dict.fromkeys(Faults.parse(text) for text in texts))
+
+
+def locks_for(wallet: str | None) -> tuple[str, ...]:
+    """Every lock strategy; for a wallet that takes none only the wallet's own name."""
+    if wallet is not None and not takes_lock(catalog.wallet(wallet)):
+        return (wallet,)
+    return (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS)
 
 
 async def compare(plan: Plan, *, quick: bool, on_cell: OnCell | None = None) -> list[Cell]:
@@ -36,27 +63,42 @@ async def compare(plan: Plan, *, quick: bool, on_cell: OnCell | None = None) -> 
     confirmed, come back with the verdict `unknown` and a note.
     """
     wanted = [
-        (scenario, lock, topology)
+        (scenario, lock, topology, faults)
         for scenario in plan.scenarios
         for lock in plan.locks
         for topology in plan.topologies
+        for faults in budgets(plan.faults, scenario)
     ]
     cells: list[Cell] = []
-    for number, (scenario, lock, topology) in enumerate(wanted):
+    for number, (scenario, lock, topology, faults) in enumerate(wanted):
         if on_cell is not None:
-            on_cell(number, len(wanted), f"{scenario.name} · {lock} · {topology}")
-        model = await explore_cell(scenario, lock, topology, "memory", budget=plan.budget)
+            words = (scenario.name, lock, topology, str(faults))
+            on_cell(number, len(wanted), " · ".join(filter(None, words)))
+        model = await _explored(plan, scenario, lock, topology, "memory", faults)
         if quick:
-            cells.append(await _confirmed(model, scenario))
+            cells.append(await _confirmed(model, scenario, faults, plan.wallet))
             continue
-        live = await explore_cell(scenario, lock, topology, "sqlite", budget=plan.budget)
+        live = await _explored(plan, scenario, lock, topology, "sqlite", faults)
         if (live.verdict, live.outcomes) != (model.verdict, model.outcomes):
             live = replace(live, verdict=Verdict.UNKNOWN, note=DISAGREES)
         cells += [model, live]
     return cells
 
 
-async def _confirmed(cell: Cell, scenario: Scenario) -> Cell:
+async def _explored(
+    plan: Plan, scenario: Scenario, lock: str, topology: str, store: str, faults: Faults
+) -> Cell:
+    cell = await explore_cell(
+        scenario, lock, topology, store, wallet=plan.wallet, faults=faults, budget=plan.budget
+    )
+    if plan.wallet is not None:
+        return cell
+    # No fault excuses a strategy, and what breaks without a fault is among what can happen with
+    # one. So a scenario's declaration holds for all of them.
+    return replace(cell, expected=scenario.expected(lock, topology))
+
+
+async def _confirmed(cell: Cell, scenario: Scenario, faults: Faults, wallet: str | None) -> Cell:
     """The cell, its witness replayed on real SQLite."""
     if cell.witness is None:
         return cell
@@ -67,7 +109,8 @@ async def _confirmed(cell: Cell, scenario: Scenario) -> Cell:
             cell.topology,
             "sqlite",
             cell.witness.schedule,
-            faults=scenario.faults,
+            wallet=wallet,
+            faults=faults,
         )
     except UsageError:
         return replace(cell, verdict=Verdict.UNKNOWN, note=NOT_CONFIRMED)

@@ -16,7 +16,8 @@ from engine.results import TimelineEvent
 from reports.telling import numbered
 from scenarios.saved import Saved
 
-_LINE_MAX = 100
+# Formatters' usual width: the file is then as they would leave it.
+_LINE_MAX = 88
 _FACTS = {
     "money": "keeps_the_money_right",
     "liveness": "never_gets_stuck",
@@ -92,7 +93,9 @@ def _snake(words: str) -> str:
 
 def _story(kept: Saved, story: str) -> str:
     """The docstring: what happens, and how it went once."""
-    once = f"This schedule once ended in {kept.outcome}: {kept.explanation}."
+    held = kept.outcome.partition(": ")[0]
+    ended = f"{held}: {kept.explanation}" if held != "deadlock" else f"a {kept.explanation}"
+    once = f"This schedule once ended in {ended}."
     wrapped = textwrap.wrap(once, _LINE_MAX - 4)
     first = textwrap.wrap(f"{story.rstrip('.')}.", _LINE_MAX - 7)
     text = "\n".join(f"    {line}".rstrip() for line in [*first, "", *wrapped])
@@ -103,21 +106,25 @@ def _moves(schedule: Sequence[str], events: Sequence[TimelineEvent]) -> list[str
     """A line for each move, with what it did as a comment."""
     if len(events) != len(schedule):
         return [f'"{move}",' for move in schedule]
-    wide = max(len(move) for move in schedule)
     lines = []
     for move, event, number in zip(schedule, events, numbered(events), strict=True):
         step = f"{number} " if number else ""
         wrong = "  <- here it breaks" if event.wrong else ""
-        entry = f'"{move}",'.ljust(wide + 3)
-        lines.append(f"{entry}  # {step}{event.text}{wrong}"[: _LINE_MAX - 8].rstrip())
+        lines.append(f'"{move}",  # {step}{event.text}{wrong}'[: _LINE_MAX - 8].rstrip())
     return lines
 
 
 def _call(scenario: str, kept: Saved) -> str:
-    options = {"topology": kept.topology, "store": kept.store, "faults": kept.faults}
-    defaults = {"topology": "one-service", "store": "memory", "faults": ""}
+    options = {
+        "wallet": kept.wallet or "",
+        "topology": kept.topology,
+        "store": kept.store,
+        "faults": kept.faults,
+    }
+    defaults = {"wallet": "", "topology": "one-service", "store": "memory", "faults": ""}
+    lock = "None" if kept.lock == kept.wallet else f'"{kept.lock}"'
     named = [f'{name}="{value}"' for name, value in options.items() if value != defaults[name]]
-    arguments = [scenario, f'"{kept.lock}"', "schedule", *named]
+    arguments = [scenario, lock, "schedule", *named]
     one_line = f"what_breaks({', '.join(arguments)})"
     if len(one_line) + 12 <= _LINE_MAX:
         return one_line

@@ -4,7 +4,7 @@
 |--------|-----------|-----------------------------------------------------------------|------|
 | yes    | unchanged | it recurs                                                       | 0    |
 | yes    | changed   | it recurs although the code changed: not mended                 | 0    |
-| no     | changed   | mended as far as this schedule goes; explore for the others     | 1    |
+| no     | changed   | mended, as far as this schedule goes; explore for the others    | 1    |
 | no     | unchanged | hidden state in the code under test, or another walletrace      | 1    |
 """
 
@@ -29,9 +29,15 @@ class Recurrence:
     next: str = ""
 
 
-def compared(kept: Saved, witness: Witness | None, code: dict[str, str], store: str) -> Recurrence:
-    """The kept run beside its replay; `witness` is None if the code no longer follows it."""
-    recurs = witness is not None and witness.outcome == kept.outcome
+def compared(
+    kept: Saved, witness: Witness, code: dict[str, str], store: str, *, mismatch: str = ""
+) -> Recurrence:
+    """The kept run beside its replay.
+
+    `mismatch` says why the schedule could not be followed to the letter; `witness` then followed
+    it as far as possible, which is no recurrence whatever came out.
+    """
+    recurs = not mismatch and witness.outcome == kept.outcome
     changed: tuple[str, ...] | None = None
     if kept.code:
         parts = sorted(kept.code.keys() | code.keys())
@@ -39,23 +45,24 @@ def compared(kept: Saved, witness: Witness | None, code: dict[str, str], store: 
     if recurs:
         return Recurrence(True, changed, _recurs(changed))
     again = _explore(kept)
-    if witness is not None and witness.findings:
+    if witness.findings:
         kind = witness.findings[0].kind
-        says = f"it does not recur, yet the run is still wrong ({kind})" + _since(changed)
+        says = f"it does not recur, yet the run is still wrong: {kind}" + _since(changed)
         return Recurrence(False, changed, says, again)
     if changed is None:
         says = "it does not recur; the file does not say which code it was recorded with"
         return Recurrence(False, changed, says, again)
     if changed:
-        says = "this schedule is mended" + _since(changed) + "; others may still lose"
+        says = "it does not recur: mended, as far as this schedule goes" + _since(changed)
         return Recurrence(False, changed, says, again)
     return Recurrence(False, changed, _unchanged(kept, store), again)
 
 
-def replay_json(
-    kept: Saved, witness: Witness | None, found: Recurrence, mismatch: str
-) -> dict[str, Any]:
-    """A replay as JSON: `code` is "unchanged", "changed" or "unknown"; then the run's own words."""
+def replay_json(kept: Saved, witness: Witness, found: Recurrence, mismatch: str) -> dict[str, Any]:
+    """A replay as JSON: `code` is "unchanged", "changed" or "unknown"; then the run's own words.
+
+    `mismatch` is empty if the schedule was followed to the letter.
+    """
     known = "changed" if found.changed else "unchanged"
     return {
         "recurs": found.recurs,
@@ -64,7 +71,8 @@ def replay_json(
         "changed": list(found.changed or ()),
         "says": found.says,
         "next": found.next,
-        **({"explanation": mismatch} if witness is None else witness_json(witness)),
+        "mismatch": mismatch,
+        **witness_json(witness),
     }
 
 
@@ -77,7 +85,7 @@ def _recurs(changed: tuple[str, ...] | None) -> str:
 
 
 def _since(changed: tuple[str, ...] | None) -> str:
-    return f": {_named(changed)} changed since it was kept" if changed else ""
+    return f" ({_named(changed)} changed since it was kept)" if changed else ""
 
 
 def _unchanged(kept: Saved, store: str) -> str:
@@ -95,9 +103,12 @@ def _named(changed: tuple[str, ...]) -> str:
 
 def _explore(kept: Saved) -> str:
     """The command that explores the whole cell again."""
-    words = ["walletrace", "explore", kept.scenario, "--lock", kept.lock]
-    options = {"--wallet": kept.wallet, "--faults": kept.faults}
-    if kept.topology != "one-service":
-        words += ["--topology", kept.topology]
+    words = ["walletrace", "explore", kept.scenario]
+    options = {
+        "--lock": kept.lock if kept.lock != kept.wallet else None,
+        "--wallet": kept.wallet,
+        "--topology": kept.topology if kept.topology != "one-service" else None,
+        "--faults": kept.faults,
+    }
     words += [word for name, value in options.items() if value for word in (name, value)]
     return shlex.join(words)

@@ -1,7 +1,8 @@
 """A schedule kept in a small, versioned JSON file, to be replayed for ever.
 
 Keys: `walletrace_schedule` (the format's version, 2), `walletrace` (the version that wrote it),
-`scenario`, `lock`, `wallet` (module:Class, or null for walletrace's own), `topology`, `faults`,
+`scenario`, `lock`, `wallet` (module:Class, or null for walletrace's own; one that needs no lock
+strategy stands in `lock` too), `topology`, `faults`,
 `found_in` (whose rules the run followed: "memory:sqlite" is the model under SQLite's rules,
 "sqlite" a real file), `schedule` (a list of moves: a client, or client!fault), `outcome` (how it
 ended), `kind` (what broke: money, liveness, order, reads, or ""), `explanation`, `code` (a hash

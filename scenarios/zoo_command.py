@@ -99,9 +99,10 @@ def _print_all(inspected: list[Inspected]) -> None:
         table.add_column("hazard", no_wrap=True, overflow="ellipsis")
     table.add_column("wrong one", no_wrap=True)
     table.add_column("losing", justify="right", no_wrap=True)
+    table.add_column("states", justify="right")
     table.add_column("steps", justify="right")
     table.add_column("right one", no_wrap=True)
-    table.add_column("of", justify="right")
+    table.add_column("states", justify="right")
     for one in inspected:
         exhibit, wrong, right = one.exhibit, one.wrong, one.right
         table.add_row(
@@ -110,31 +111,42 @@ def _print_all(inspected: list[Inspected]) -> None:
             *([exhibit.hazard] if wide else []),
             f"✗ {exhibit.breaks}" if one.found else f"{wrong.verdict} !",
             f"{wrong.losing:,}/{wrong.interleavings:,}",
-            str(_steps(wrong) or "–"),
-            "✓ safe" if right.verdict is Verdict.SAFE else f"{right.verdict} !",
-            f"{right.interleavings:,}",
+            _counted(wrong.states),
+            _counted(_steps(wrong) or 0),
+            f"✓ {right.interleavings:,}" if right.verdict is Verdict.SAFE else f"{right.verdict} !",
+            _counted(right.states),
             style="" if one.as_wanted else "bold red",
         )
     out.print(table)
     out.print(Text(_conclusion(inspected), style="bold"))
-    out.print(Text("#: the hazard's number in docs/zoo.md, · for one of our own", style="dim"))
+    out.print(
+        Text(
+            "#: hazard in docs/zoo.md, · one of our own; ✗: what broke; ✓ 20: safe in all 20",
+            style="dim",
+        )
+    )
     failed = [one for one in inspected if not one.as_wanted]
     first = (failed or inspected)[0].exhibit.name
     out.print(Text(f"Next: walletrace zoo --only {first}", style="cyan"), soft_wrap=True)
+
+
+def _counted(number: int) -> str:
+    return f"{number:,}" if number else "–"
 
 
 def _conclusion(inspected: list[Inspected]) -> str:
     found = sum(one.found for one in inspected)
     alarms = sum(one.false_alarm for one in inspected)
     unproven = sum(one.right.verdict is not Verdict.SAFE for one in inspected) - alarms
-    runs = sum(one.wrong.interleavings + one.right.interleavings for one in inspected)
-    seconds = sum(one.wrong.seconds + one.right.seconds for one in inspected)
+    cells = [cell for one in inspected for cell in (one.wrong, one.right)]
+    runs, states = sum(cell.interleavings for cell in cells), sum(cell.states for cell in cells)
+    seconds = sum(cell.seconds for cell in cells)
     told = f"found {found} of {len(inspected)}, false alarms on the right ones: {alarms or 'none'}"
     told += f", not proven: {unproven}" if unproven else ""
     fooled = sum(one.all_ok for one in inspected)
     return (
-        f"{told} ({runs:,} interleavings in {seconds:.1f} s); under {fooled} of the witnesses"
-        " every request was answered ok"
+        f"{told} ({runs:,} interleavings, {states:,} states, {seconds:.1f} s);"
+        f" under {fooled} of the witnesses every request was answered ok"
     )
 
 

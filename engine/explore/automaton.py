@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from engine.explore.frozen import MutexId
-from engine.explore.solo import CANCELLED, Input, Memory, Solo
+from engine.explore.recall import Memory
+from engine.explore.solo import Input, Solo
 from engine.explore.steps import Step
 from engine.explore.world import Setting
 from engine.history import CallRecord
@@ -83,6 +84,9 @@ class Automaton:
         self._born: dict[Birth, dict[object, Outcome | _ByMemory]] = {}
         self._solos: list[Solo] = []
         self.runs = 0
+        self.backoffs_max = 0
+        # Somebody backs off, or waits for others to end: readiness then asks for all clients.
+        self.particular = False
         self.roots = tuple(self._root(number) for number in range(len(self._names)))
 
     def resume(self, node: Node, given: Input, memories: Memories, *, shield: bool) -> Outcome:
@@ -200,7 +204,9 @@ class Automaton:
         node.ended, node.fault, node.calls = False, "", solo.calls
         node.kids, node.solos = {}, [solo]
         node.tired = node.step is not None and node.step.kind == "backoff"
+        self.particular = self.particular or node.tired or bool(node.after)
         node.backoffs += node.tired
+        self.backoffs_max = max(self.backoffs_max, node.backoffs)
         node.other = node
         if node.tired:
             node.other = _rested(node)
@@ -234,6 +240,3 @@ def _rested(node: Node) -> Node:
         setattr(twin, name, getattr(node, name))
     twin.tired, twin.other = False, node
     return twin
-
-
-__all__ = ["CANCELLED", "Automaton", "Birth", "Input", "Memories", "Node", "Outcome"]

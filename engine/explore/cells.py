@@ -1,20 +1,37 @@
 """One cell of the verdict matrix: a scenario under a lock strategy, a topology and a store."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from engine.catalog import lock_strategy
+from engine.catalog import wallet as own_wallet
 from engine.errors import UsageError
 from engine.explore.client import Parts
 from engine.explore.faults import Faults
 from engine.explore.gated import GatedWorld, LiveDatabase
+from engine.explore.loop import NeedsLoop
+from engine.explore.looped import Heard, LoopedGated, LoopedModel
 from engine.explore.model import ModelWorld
+from engine.explore.own_wallet import takes_lock
+from engine.explore.plan import Counts, Task, explore_task
 from engine.explore.scenario import Scenario, known_topology
-from engine.explore.search import Budget, OnProgress, OpenWorld, explore, replay
+from engine.explore.search import (
+    Budget,
+    Explored,
+    OnProgress,
+    OpenWorld,
+    replay,
+)
 from engine.explore.world import Setting, World
 from engine.results import Cell, Witness
+
+T = TypeVar("T")
+
+# Tasks of the code under test that may each have a transaction open beside their clients.
+TASKS_IN_TRANSACTION_MAX = 8
 
 STORES = {
     "memory": "the model: SQLite's rules in memory, coroutines driven by hand",
@@ -22,29 +39,71 @@ STORES = {
 }
 
 
-def setting_of(scenario: Scenario, lock: str, topology: str) -> Setting:
-    """Names to parts. UsageError for a name that does not exist."""
-    return Setting(scenario, known_topology(topology), Parts(lock_strategy(lock)))
+def setting_of(
+    scenario: Scenario, lock: str | None, topology: str, wallet: str | None = None
+) -> Setting:
+    """Names to parts. UsageError for a name that does not exist.
+
+    A wallet that takes no lock strategy needs no `lock`; its cells are named after the wallet.
+    """
+    if wallet is None:
+        if not lock:
+            raise UsageError("no lock strategy is named", "name one with --lock")
+        return Setting(scenario, known_topology(topology), Parts(lock_strategy(lock)))
+    make_wallet = own_wallet(wallet)
+    make_lock = lock_strategy(lock) if lock and lock != wallet else None
+    if make_lock is not None and not takes_lock(make_wallet):
+        raise UsageError(
+            f"the wallet {wallet!r} takes no lock strategy",
+            "leave --lock out, or name one of its parameters lock",
+        )
+    parts = Parts(make_lock, make_wallet=make_wallet)
+    return Setting(scenario, known_topology(topology), parts)
+
+
+async def in_worlds(
+    setting: Setting, store: str, work: Callable[[OpenWorld, Heard | None], Awaitable[T]]
+) -> tuple[T, str]:
+    """`work` in worlds of `setting`, and a note on them.
+
+    Coroutines are driven by hand as long as that will do. Code that turns out to want an event
+    loop (asyncio's own locks, timeouts, tasks) is given one, and `work` begins anew.
+    """
+    try:
+        async with worlds(setting, store) as open_world:
+            return await work(open_world, None), ""
+    except NeedsLoop:
+        heard = Heard()
+    async with worlds(setting, store, on_loop=heard) as open_world:
+        return await work(open_world, heard), str(heard)
 
 
 @asynccontextmanager
-async def worlds(setting: Setting, store: str) -> AsyncIterator[OpenWorld]:
-    """A maker of worlds for `setting`; a SQLite file is temporary and shared by all its runs."""
+async def worlds(
+    setting: Setting, store: str, *, on_loop: Heard | None = None
+) -> AsyncIterator[OpenWorld]:
+    """A maker of worlds for `setting`; a SQLite file is temporary and shared by all its runs.
+
+    Without `on_loop` they raise NeedsLoop for code that wants an event loop: see `in_worlds`.
+    """
     if store == "memory":
 
         async def model() -> World:
-            return ModelWorld(setting)
+            return ModelWorld(setting) if on_loop is None else LoopedModel(setting, on_loop)
 
         yield model
     elif store == "sqlite":
+        # One connection for each client's transaction, one for everybody else.
+        connections = len(setting.scenario.programs) + 1
+        if on_loop is not None:
+            connections += TASKS_IN_TRANSACTION_MAX
         with tempfile.TemporaryDirectory(prefix="walletrace-") as folder:
-            # One connection for each client's transaction, one for everybody else.
-            live = await LiveDatabase.open(
-                Path(folder) / "explored.db", connections=len(setting.scenario.programs) + 1
-            )
+            live = await LiveDatabase.open(Path(folder) / "explored.db", connections=connections)
 
             async def gated() -> World:
-                return await GatedWorld.open(setting, live)
+                if on_loop is None:
+                    return await GatedWorld.open(setting, live)
+                return await LoopedGated.open_on_loop(setting, live, on_loop)
 
             try:
                 yield gated
@@ -56,29 +115,36 @@ async def worlds(setting: Setting, store: str) -> AsyncIterator[OpenWorld]:
 
 async def explore_cell(
     scenario: Scenario,
-    lock: str,
+    lock: str | None,
     topology: str,
     store: str,
     *,
+    wallet: str | None = None,
     faults: Faults | None = None,
     budget: Budget | None = None,
+    counts: Counts = Counts.EXACT,
     on_progress: OnProgress | None = None,
 ) -> Cell:
     """Explore one cell. Its expectation holds for the scenario's own faults only."""
     struck = scenario.faults if faults is None else faults
-    setting = setting_of(scenario, lock, topology)
-    async with worlds(setting, store) as open_world:
-        found = await explore(
-            setting, open_world, faults=struck, budget=budget or Budget(), on_progress=on_progress
-        )
-    expected = scenario.expected(lock, topology) if struck == scenario.faults else None
+    setting = setting_of(scenario, lock, topology, wallet)
+
+    def search(open_world: OpenWorld, on_loop: Heard | None) -> Awaitable[Explored]:
+        # States of asyncio's own locks and tasks cannot be compared: no graph of them.
+        graph = store == "memory" and on_loop is None
+        limit = budget or Budget()
+        return explore_task(Task(setting, open_world, graph, struck, limit, counts, on_progress))
+
+    found, on_loop = await in_worlds(setting, store, search)
+    declared = struck == scenario.faults and wallet is None
+    label = lock or wallet or ""
     return Cell(
         scenario=scenario.name,
-        lock=lock,
+        lock=label,
         store=store,
         topology=topology,
         faults=str(struck),
-        expected=expected,
+        expected=scenario.expected(label, topology) if declared else None,
         verdict=found.verdict,
         kinds=found.kinds,
         interleavings=found.interleavings,
@@ -86,20 +152,26 @@ async def explore_cell(
         outcomes=found.outcomes,
         witness=found.witness,
         seconds=found.seconds,
-        note=found.note,
+        note="; ".join(filter(None, (found.note, on_loop))),
+        method=found.method,
+        states=found.states,
+        backoffs_max=found.backoffs_max,
     )
 
 
 async def replay_cell(
     scenario: Scenario,
-    lock: str,
+    lock: str | None,
     topology: str,
     store: str,
     schedule: tuple[str, ...],
     *,
+    wallet: str | None = None,
     faults: Faults,
 ) -> Witness:
     """Run one schedule on `store`. UsageError if the code no longer follows it."""
-    setting = setting_of(scenario, lock, topology)
-    async with worlds(setting, store) as open_world:
-        return await replay(setting, open_world, schedule, faults)
+    setting = setting_of(scenario, lock, topology, wallet)
+    witness, _ = await in_worlds(
+        setting, store, lambda open_world, _: replay(setting, open_world, schedule, faults)
+    )
+    return witness

@@ -1,5 +1,6 @@
 """Clients and the house they knock at: who answers which request under which topology."""
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from engine.cached_reads import BalanceReads, CachedReads, DirectReads
 from engine.caches import MemoryCache
 from engine.catalog import MakeLock
 from engine.errors import BusinessError, SystemFault, UsageError
+from engine.explore.own_wallet import MakeWallet, Wallet, build
 from engine.explore.scenario import Scenario, instance_number
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedCache
@@ -26,7 +28,7 @@ from engine.operations import (
     Withdraw,
 )
 from engine.orders import OrderService, Payments
-from engine.ports import LockStrategy, Runtime, Store
+from engine.ports import Call, LockStrategy, Runtime, Store
 from engine.wallet import WalletService
 
 T = TypeVar("T")
@@ -36,8 +38,9 @@ T = TypeVar("T")
 class Parts:
     """What an exploration puts together; tests swap single parts for wrong ones."""
 
-    make_lock: MakeLock
+    make_lock: MakeLock | None = None
     make_reads: Callable[..., BalanceReads] = CachedReads
+    make_wallet: MakeWallet = WalletService
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Instance:
     """One service instance."""
 
     number: int
-    wallet: WalletService
+    wallet: Wallet
     orders: Callable[[Payments], OrderService]
 
 
@@ -64,13 +67,16 @@ class House:
         self._scenario = scenario
         self._topology = topology
         self._parts = parts
-        self._sessions = sessions
+        self.sessions = sessions
         self._instances: dict[int, Instance] = {}
+
+    def door(self, client: int, request: int) -> int:
+        """Which instance that is."""
+        return instance_number(self._topology, len(self._scenario.programs), client, request)
 
     def answering(self, client: int, request: int) -> Instance:
         """The instance that answers the client's request number `request` (from 0)."""
-        clients = len(self._scenario.programs)
-        number = instance_number(self._topology, clients, client, request)
+        number = self.door(client, request)
         if number not in self._instances:
             self._instances[number] = self._build(number)
         return self._instances[number]
@@ -86,16 +92,31 @@ class House:
 
     def _build(self, number: int) -> Instance:
         runtime = self._stage.make_runtime(number)
-        reads: BalanceReads = DirectReads(self._sessions)
-        if self._scenario.cached:
-            cache = SteppedCache(self._stage.perform, MemoryCache(clock_s=lambda: 0.0))
-            reads = self._parts.make_reads(cache, self._sessions, runtime)
-        lock = _built(self._parts.make_lock, runtime)
-        wallet = WalletService(lock, self._sessions, runtime, reads=reads)
+
+        @functools.cache
+        def cache() -> SteppedCache:
+            return SteppedCache(self._stage.perform, MemoryCache(clock_s=lambda: 0.0))
+
+        def reads() -> BalanceReads:
+            if not self._scenario.cached:
+                return DirectReads(self.sessions)
+            return self._parts.make_reads(cache(), self.sessions, runtime)
+
+        parts: dict[str, Callable[[], Any]] = {
+            "sessions": lambda: self.sessions,
+            "runtime": lambda: runtime,
+            "cache": cache,
+            "reads": reads,
+        }
+        if (make_lock := self._parts.make_lock) is not None:
+            parts["lock"] = lambda: _built(make_lock, runtime)
+        wallet = build(self._parts.make_wallet, parts)
 
         def orders(payments: Payments) -> OrderService:
-            return OrderService(payments, self._sessions, self._scenario.fulfil)
+            return OrderService(payments, self.sessions, self._scenario.fulfil)
 
+        own = (wallet._lock, wallet._reads) if type(wallet) is WalletService else wallet
+        self._stage.built(number, own)
         return Instance(number, wallet, orders)
 
 
@@ -141,6 +162,14 @@ class Client:
     async def batch(self, *legs: Leg, key: str | None = None) -> Receipt:
         return await self.execute(Batch(legs), key=key)
 
+    def store(self) -> Store:
+        """A session of its own on the database, for a program that goes past the wallet."""
+        return self._house.sessions()
+
+    def new_call(self, operation: Operation, key: str | None = None) -> Call:
+        """A call for such a session to write."""
+        return Call(self._stage.new_id(), operation, key)
+
     async def execute(self, operation: Operation, *, key: str | None = None) -> Receipt:
         """Any operation."""
         return await self._request(
@@ -180,10 +209,11 @@ class Client:
         key: str | None = None,
     ) -> T:
         await self._stage.perform(Step("invoke", (request,)))
-        instance = self._house.answering(self._number, self._requests)
-        self._requests += 1
-        self._lane.instance = instance.number
+        # Known before the instance is built: tasks that its parts start belong to it.
+        self._lane.instance = self._house.door(self._number, self._requests)
         try:
+            instance = self._house.answering(self._number, self._requests)
+            self._requests += 1
             return await self.recorded(request, call(instance), key=key)
         finally:
             self._lane.instance = None
@@ -229,7 +259,7 @@ class Client:
 class _Recorded:
     """A wallet as an order sees it, each operation recorded like a request of its client."""
 
-    def __init__(self, client: Client, wallet: WalletService) -> None:
+    def __init__(self, client: Client, wallet: Wallet) -> None:
         self._client = client
         self._wallet = wallet
 

@@ -22,10 +22,10 @@ LOOK_EVERY = 500
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a count stops unfinished."""
+    """Where a search stops unfinished: states, a moment of `time.monotonic`, MB of memory."""
 
     states_max: int
-    seconds_max: float
+    until: float
     memory_mb_max: float
 
 
@@ -47,7 +47,6 @@ class Count:
 def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -> Count:
     """Count every interleaving of the graph, or as many as the limits allow."""
     counted, ends = Count(), dict[object, End]()
-    started = time.monotonic()
     layer: dict[State, int] = {graph.start: 1}
     while layer and not counted.stopped:
         if counted.depth == STEPS_MAX:
@@ -58,11 +57,11 @@ def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -
         following: dict[State, int] = {}
         for state, ways in layer.items():
             if counted.states % LOOK_EVERY == 0:
-                counted.stopped = counted.stopped or _limit(counted, limits, started)
+                counted.stopped = limit_reached(limits, counted.states)
                 if on_progress is not None:
                     on_progress(counted.states)
-            if counted.states >= limits.states_max:
-                counted.stopped = f"after {counted.states:,} states"
+            elif counted.states >= limits.states_max:
+                counted.stopped = limit_reached(limits, counted.states)
             if counted.stopped:
                 break
             counted.states += 1
@@ -76,23 +75,23 @@ def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -
 def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) -> bool:
     """Hand the ways on to whatever can follow; False if nothing can."""
     nodes, common, past = state
-    if not past.faults.none or any(node.tired or node.after for node in nodes):
-        moved = False
+    moved = False
+    if graph.automaton.particular or not past.calm:
         for taken in graph.successors(state):
             moved = True
             following[taken.state] = following.get(taken.state, 0) + ways
         return moved
-    moved = False
+    # The same without faults, back-offs and clients that wait for others' end: the inner loop.
     moves = common.moves
     for lane, node in enumerate(nodes):
         if node.ended:
             continue
-        gone = moves[node] if node in moves else graph.gone(node, common)
-        if gone is None:
+        gone = moves.get(node)
+        if gone is None and (node in moves or (gone := graph.gone(node, common)) is None):
             continue
         moved = True
         if gone.plain:
-            after = State(nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, past)
+            after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, past)
         else:
             after = graph.after(state, lane, gone, past.faults)
         following[after] = following.get(after, 0) + ways
@@ -100,7 +99,8 @@ def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) 
 
 
 def _finish(graph: Graph, state: State, ways: int, counted: Count, ends: dict[object, End]) -> None:
-    key = (state.nodes, state.common, state.past.before)
+    nodes, common, past = state
+    key = (nodes, common, past.before, past.faults)
     end = ends.get(key)
     if end is None:
         end = ends[key] = end_of(graph, state)
@@ -112,11 +112,14 @@ def _finish(graph: Graph, state: State, ways: int, counted: Count, ends: dict[ob
         counted.kinds |= {finding.kind for finding in end.findings}
 
 
-def _limit(counted: Count, limits: Limits, started: float) -> str:
-    if time.monotonic() - started > limits.seconds_max:
-        return f"after {limits.seconds_max:g} s and {counted.states:,} states"
+def limit_reached(limits: Limits, states: int) -> str:
+    """What stopped a search that has looked at so many states; empty if it may go on."""
+    if states >= limits.states_max:
+        return f"after {states:,} states"
+    if time.monotonic() > limits.until:
+        return f"out of time after {states:,} states"
     if memory_mb() > limits.memory_mb_max:
-        return f"at {memory_mb():,.0f} MB of memory and {counted.states:,} states"
+        return f"at {memory_mb():,.0f} MB of memory after {states:,} states"
     return ""
 
 

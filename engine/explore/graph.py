@@ -9,26 +9,17 @@ share their future, and a question about real-time order still gets its exact an
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from engine.explore.automaton import Automaton, Birth, Node, Outcome
+from engine.explore.automaton import Automaton, Node, Outcome
 from engine.explore.faults import Facts, Faults, How, fault_moves, told
-from engine.explore.frozen import MutexId, Unfit
+from engine.explore.frozen import MutexId
 from engine.explore.memory import buried, can_go, expired, holds_lease, performed, rolled_back
-from engine.explore.solo import CANCELLED, Input, Memory
+from engine.explore.past import Before, Known, Masks, Past, remembered
+from engine.explore.recall import Memory
+from engine.explore.shared import Shared, affected, cached, remembering
+from engine.explore.solo import CANCELLED, Input
 from engine.explore.steps import Step
-from engine.explore.tables import Database, Pairs, lookup, opened, stored
+from engine.explore.tables import lookup, opened
 from engine.explore.world import Setting
-from engine.ports import Row
-
-CALLS_MAX = 16  # of one client; each call is one bit
-
-
-class Shared(NamedTuple):
-    """What all clients share. `held` are mutexes and who holds them."""
-
-    db: Database
-    held: tuple[tuple[MutexId, str], ...] = ()
-    memories: tuple[tuple[int, Memory], ...] = ()
-    caches: tuple[tuple[int, Pairs[Row]], ...] = ()
 
 
 class Common:
@@ -42,21 +33,9 @@ class Common:
         self.moves: dict[Node, Gone | None] = {}
 
 
-class Past(NamedTuple):
-    """The calls answered so far, as bits; for each call those answered before it was invoked
-    (calls that began before any answer are left out); and what is left of the faults."""
-
-    done: int
-    before: tuple[tuple[int, int], ...]
-    faults: Faults
-
-
-class State(NamedTuple):
-    """One place of the whole. Background work that goes on follows the clients, by name."""
-
-    nodes: tuple[Node, ...]
-    common: Common
-    past: Past
+# One place of the whole. Background work that goes on follows the clients, by name. All parts are
+# compared by identity, so a state is hashed in no time.
+State = tuple[tuple[Node, ...], Common, Past]
 
 
 class Gone(NamedTuple):
@@ -83,14 +62,17 @@ class Taken(NamedTuple):
 class Graph:
     """Everything that can happen in one setting. `close` it in the end."""
 
-    def __init__(self, setting: Setting, faults: Faults, in_order: set[str]) -> None:
+    def __init__(self, setting: Setting, faults: Faults, learned: Known) -> None:
         self.scenario = setting.scenario
+        self.faults = faults
         self.faulted = faults != setting.scenario.faults
-        self.automaton = Automaton(setting, in_order)
+        self.learned = learned
+        self.automaton = Automaton(setting, learned.in_order)
         self._commons: dict[Shared, Common] = {}
         self._clients = len(setting.scenario.programs)
         start = self.common(Shared(opened(setting.scenario.openings, keep_log=False)))
-        self.start = State(self.automaton.roots, start, Past(0, (), faults))
+        self._pasts: dict[tuple[Any, ...], Past] = {}
+        self.start: State = (self.automaton.roots, start, self.past((), (), faults))
 
     def close(self) -> None:
         """End all coroutines."""
@@ -103,6 +85,14 @@ class Graph:
             found = self._commons[shared] = Common(shared)
         return found
 
+    def past(self, done: Masks, before: Before, faults: Faults) -> Past:
+        """The one object for this past."""
+        key = (done, before, faults)
+        found = self._pasts.get(key)
+        if found is None:
+            found = self._pasts[key] = Past(done, before, faults)
+        return found
+
     def gone(self, node: Node, common: Common) -> Gone | None:
         """The client's step, taken; None where it would have to wait."""
         try:
@@ -113,29 +103,30 @@ class Graph:
 
     def successors(self, state: State) -> Iterator[Taken]:
         """Every move from here; none if all have ended, or nobody can go on."""
-        able = [lane for lane in self.waiting(state) if self._can_go(state, lane)]
+        nodes, common, past = state
+        waiting = self.waiting(state)
+        able = [lane for lane in waiting if self._can_go(nodes[lane], common)]
         if not able:
-            able = [i for i in self.waiting(state) if state.nodes[i].tired]
+            able = [lane for lane in waiting if nodes[lane].tired]
         for lane in able:
-            node = state.nodes[lane]
-            gone = self.gone(node.other if node.tired else node, state.common)
+            node = nodes[lane]
+            gone = self.gone(node.other if node.tired else node, common)
             assert gone is not None
-            yield Taken(lane, How.GO, self.after(state, lane, gone, state.past.faults), gone)
-        if able and not state.past.faults.none:
+            yield Taken(lane, How.GO, self.after(state, lane, gone, past.faults), gone)
+        if able and not past.calm:
             yield from self._faults(state)
 
     def waiting(self, state: State) -> list[int]:
         """Clients that have a step to take."""
-        nodes = state.nodes
+        nodes = state[0]
         return [
             lane
             for lane, node in enumerate(nodes)
             if not node.ended and all(nodes[other].ended for other in node.after)
         ]
 
-    def _can_go(self, state: State, lane: int) -> bool:
-        node = state.nodes[lane]
-        return not node.tired and self.gone(node, state.common) is not None
+    def _can_go(self, node: Node, common: Common) -> bool:
+        return not node.tired and self.gone(node, common) is not None
 
     def _go(self, node: Node, common: Common) -> Gone | None:
         shared, step, name = common.shared, node.step, node.name
@@ -150,7 +141,7 @@ class Graph:
                     return None
                 shared = shared._replace(held=tuple(sorted([*shared.held, (mutex_id, name)])))
             case "cache_get" | "cache_put":
-                shared, answer = _cached(shared, node, step)
+                shared, answer = cached(shared, node, step)
             case _:
                 if not can_go(shared.db, name, step):
                     return None
@@ -172,77 +163,76 @@ class Graph:
     ) -> Gone:
         """The client goes on with what it was given, and the work it starts beside begins."""
         outcome = self.automaton.resume(node, given, common.memories, shield=shield)
-        outcomes = [outcome]
-        shared = _affected(shared, outcome)
+        shared = affected(shared, outcome)
+        outcomes: tuple[Outcome, ...] = (outcome,)
+        freed = outcome.released
         births = list(outcome.births)
         while births:
             born = self.automaton.born(births.pop(0), dict(shared.memories))
-            shared = _affected(shared, born)
-            outcomes.append(born)
+            shared = affected(shared, born)
+            outcomes += (born,)
+            freed += born.released
             births += born.births
-        freed = tuple(mutex for each in outcomes for mutex in each.released)
         news = outcome.opened or outcome.closed or len(outcomes) > 1
-        return Gone(
-            not news and not (node.background and outcome.node.ended),
-            outcome.node,
-            self.common(shared),
-            tuple(outcomes),
-            step,
-            answer,
-            freed,
-        )
+        leaves = node.background and outcome.node.ended
+        plain = not news and not leaves
+        return Gone(plain, outcome.node, self.common(shared), outcomes, step, answer, freed)
 
     def after(self, state: State, lane: int, gone: Gone, faults: Faults) -> State:
         """The state after the move, where others rest and background work comes and goes."""
-        nodes = [node.other if node.tired else node for node in state.nodes]
+        was, _, past = state
+        nodes = [_awake(node) for node in was]
         nodes[lane] = gone.node
         beside = nodes[self._clients :]
-        beside += [born.node.other for born in gone.outcomes[1:]]
+        beside += [_awake(born.node) for born in gone.outcomes[1:]]
         going = sorted((n for n in beside if not n.ended), key=lambda node: node.name)
-        clients = tuple(nodes[: self._clients])
-        past = state.past
         outcome = gone.outcomes[0]
-        if outcome.opened or outcome.closed:
-            past = _remembered(past, state.nodes[lane], outcome)
-        if faults is not past.faults:
-            past = past._replace(faults=faults)
-        return State(clients + tuple(going), gone.common, past)
+        if outcome.opened or outcome.closed or faults is not past.faults:
+            new = remembered(past, was[lane], gone.step, outcome, self.learned.groups)
+            past = self.past(*new, faults)
+        return (*nodes[: self._clients], *going), gone.common, past
 
     def _faults(self, state: State) -> Iterator[Taken]:
-        nodes = state.nodes
+        nodes, common, past = state
         waiting = self.waiting(state)
-        facts = [self._facts(nodes[lane], state) for lane in waiting]
+        facts = [self._facts(nodes[lane], common) for lane in waiting]
         numbers = {nodes[lane].name: lane for lane in waiting}
-        for name, how in fault_moves(facts, state.past.faults):
+        for name, how in fault_moves(facts, past.faults):
             lane = numbers[name]
-            left = state.past.faults.after(how)
+            left = past.faults.after(how)
             match how:
                 case How.CRASH:
                     yield Taken(lane, how, self._crashed(state, lane, left), None)
-                case How.EXPIRE:
-                    shared = state.common.shared._replace(db=expired(db, name))
-                    yield Taken(lane, how, self._beside(state, shared, left), None)
-                case How.SWEEP:
-                    shared = self._swept(state, nodes[lane])
-                    yield Taken(lane, how, self._beside(state, shared, left), None)
+                case How.EXPIRE | How.SWEEP:
+                    shared = self._beside(nodes[lane], common, how)
+                    awake = tuple(_awake(node) for node in nodes)
+                    same = self.past(past.done, past.before, left)
+                    yield Taken(lane, how, (awake, self.common(shared), same), None)
                 case _:
-                    gone = self._struck(nodes[lane], state.common, how)
+                    gone = self._struck(nodes[lane], common, how)
                     yield Taken(lane, how, self.after(state, lane, gone, left), gone)
 
-    def _facts(self, node: Node, state: State) -> Facts:
-        db = state.common.shared.db
+    def _facts(self, node: Node, common: Common) -> Facts:
+        db = common.shared.db
         assert node.step is not None
-        rests = node.tired
         return Facts(
             node.name,
             node.step.kind,
             node.instance,
             node.background,
             node.shielded,
-            not rests and self.gone(node, state.common) is not None,
+            self._can_go(node, common),
             lookup(db.open, node.name) is not None,
             holds_lease(db, node.name),
         )
+
+    def _beside(self, node: Node, common: Common, how: How) -> Shared:
+        """What happens to what is shared while the client's own step stays."""
+        if how is How.EXPIRE:
+            return common.shared._replace(db=expired(common.shared.db, node.name))
+        assert node.instance is not None
+        swept = self.automaton.swept(node, common.memories)
+        return remembering(common.shared, node.instance, swept)
 
     def _struck(self, node: Node, common: Common, how: How) -> Gone:
         """The step with a fault: what the code under test is given instead of its answer."""
@@ -258,24 +248,15 @@ class Graph:
         given = CANCELLED if cancelled else Input(error=error)
         return self._resumed(node, common, shared, given, step, error, shield=cancelled)
 
-    def _beside(self, state: State, shared: Shared, left: Faults) -> State:
-        nodes = [node.other if node.tired else node for node in state.nodes]
-        past = state.past._replace(faults=left)
-        return State(tuple(nodes), self.common(shared), past)
-
-    def _swept(self, state: State, node: Node) -> Shared:
-        assert node.instance is not None
-        swept = self.automaton.swept(node, state.common.memories)
-        return _remembering(state.common.shared, node.instance, swept)
-
     def _crashed(self, state: State, lane: int, left: Faults) -> State:
         """All that talk to the instance are dead; its memory and its mutexes are gone."""
-        number = state.nodes[lane].instance
-        shared = state.common.shared
+        was, common, past = state
+        number = was[lane].instance
+        shared = common.shared
         db, nodes = shared.db, []
-        for node in state.nodes:
+        for node in was:
             if node.ended or node.instance != number:
-                nodes.append(node.other if node.tired else node)
+                nodes.append(_awake(node))
                 continue
             db = buried(db, node.name)
             if not node.background:
@@ -286,53 +267,10 @@ class Graph:
             tuple(memory for memory in shared.memories if memory[0] != number),
             tuple(cache for cache in shared.caches if cache[0] != number),
         )
-        return State(tuple(nodes), self.common(left_over), state.past._replace(faults=left))
+        same = self.past(past.done, past.before, left)
+        return tuple(nodes), self.common(left_over), same
 
 
-def _affected(shared: Shared, outcome: Outcome) -> Shared:
-    """What a resumption did to what is shared, beside its step."""
-    if outcome.released:
-        held = tuple(pair for pair in shared.held if pair[0] not in outcome.released)
-        shared = shared._replace(held=held)
-    if outcome.touched is not None:
-        shared = _remembering(shared, *outcome.touched)
-    return shared
-
-
-def _remembering(shared: Shared, instance: int, memory: Memory) -> Shared:
-    others = [pair for pair in shared.memories if pair[0] != instance]
-    kept = [(instance, memory)] if memory else []
-    return shared._replace(memories=tuple(sorted(others + kept, key=lambda pair: pair[0])))
-
-
-def _cached(shared: Shared, node: Node, step: Step) -> tuple[Shared, Row | None]:
-    """A cache's verb; newest wins, as in `engine.caches`."""
-    assert node.instance is not None
-    caches = dict(shared.caches)
-    rows = caches.get(node.instance, ())
-    held = lookup(rows, step.args[1])
-    if step.kind == "cache_get":
-        return shared, held
-    row: Row = step.args[2]
-    if held is None or held.version < row.version:
-        caches[node.instance] = stored(rows, step.args[1], row)
-    return shared._replace(caches=tuple(sorted(caches.items()))), None
-
-
-def _remembered(past: Past, node: Node, outcome: Outcome) -> Past:
-    """`past` with the calls that were invoked and answered in this move."""
-    first = node.order * CALLS_MAX
-    numbers = (*outcome.opened, *outcome.closed)
-    if numbers and max(numbers) >= CALLS_MAX:
-        raise Unfit(f"{node.name} makes more than {CALLS_MAX} calls")
-    before = past.before
-    if past.done and outcome.opened:
-        seen = [(first + number, past.done) for number in outcome.opened]
-        before = tuple(sorted([*before, *seen]))
-    done = past.done
-    for number in outcome.closed:
-        done |= 1 << (first + number)
-    return past._replace(done=done, before=before)
-
-
-__all__ = ["Birth", "Common", "Gone", "Graph", "Past", "Shared", "State", "Taken"]
+def _awake(node: Node) -> Node:
+    """The place as it is once somebody else has moved."""
+    return node.other if node.tired else node

@@ -5,8 +5,9 @@ task groups and sleeps. Everything else is as in the worlds they are made of.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from engine.explore.faults import How
 from engine.explore.gated import GatedWorld, LiveDatabase
@@ -19,11 +20,29 @@ from engine.explore.world import Setting
 from engine.ports import Store
 
 
+@dataclass(slots=True)
+class Heard:
+    """What was used to wait with, over all runs; in words, the note of a cell."""
+
+    asyncio: set[str] = field(default_factory=set)
+    mutexes: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        note = "on an event loop with virtual time"
+        if self.asyncio:
+            real = ", ".join(sorted(self.asyncio))
+            note += f": {real} as asyncio has it (first in, first out, so fewer schedules)"
+        if self.mutexes:
+            note += f"; {', '.join(sorted(self.mutexes))}: mutexes of the runtime, in any order"
+        return note
+
+
 class LoopedModel(ModelWorld):
     """The model, driving tasks instead of coroutines."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.troupe = Troupe(lambda: self.stage, self._adopt, self._changed)
+    def __init__(self, setting: Setting, heard: Heard) -> None:
+        self._heard = heard
+        self.troupe = Troupe(lambda: self.stage, self._adopt, self._changed, heard.asyncio)
         super().__init__(setting)
 
     def ready(self, lane: Lane) -> bool:
@@ -32,6 +51,7 @@ class LoopedModel(ModelWorld):
         return super().ready(lane)
 
     async def dispose(self) -> None:
+        self._heard.mutexes |= {mutex.name for mutex in self.stage.mutexes}
         self.troupe.close()
 
     def _announce(self, step: Step) -> Awaitable[Any]:
@@ -68,9 +88,18 @@ class LoopedModel(ModelWorld):
 class LoopedGated(GatedWorld):
     """The gated world: tasks run on the deterministic loop, their steps on the stock one."""
 
-    def __init__(self, setting: Setting, live: LiveDatabase) -> None:
-        self.troupe = Troupe(lambda: self.stage, self._adopt, self._changed)
+    def __init__(self, setting: Setting, live: LiveDatabase, heard: Heard) -> None:
+        self._heard = heard
+        self.troupe = Troupe(lambda: self.stage, self._adopt, self._changed, heard.asyncio)
         super().__init__(setting, live)
+
+    @classmethod
+    async def open_on_loop(cls, setting: Setting, live: LiveDatabase, heard: Heard) -> Self:
+        """As `open`."""
+        await live.database.reset(setting.scenario.openings)
+        world = cls(setting, live, heard)
+        await world._settle()
+        return world
 
     def ready(self, lane: Lane) -> bool:
         if lane.pending is not None and lane.pending.kind in OWN:
@@ -78,6 +107,7 @@ class LoopedGated(GatedWorld):
         return super().ready(lane)
 
     async def dispose(self) -> None:
+        self._heard.mutexes |= {mutex.name for mutex in self.stage.mutexes}
         self.troupe.close()
         await super().dispose()
 

@@ -14,6 +14,8 @@ from engine.explore.steps import Step
 
 # Steps whose effect may stay while a timer or a failed sibling cancels the task that waits.
 LOSES_ANSWER = frozenset({"write", "take", "decide", "begin", "commit"})
+# Clean-up runs straight into its statement, so nothing can cancel it before that.
+CLEAN_UP = frozenset({"give", "rollback"})
 WAIT, ANSWER, YIELD, TIMER = "wait", "answer", "yield", "timer"
 # The kinds of steps that a puppet adds to those of stores, runtimes and caches.
 OWN = frozenset({WAIT, ANSWER, YIELD, TIMER})
@@ -92,9 +94,24 @@ class Puppet:
         permit = self.permit = self._troupe.loop.create_future()
         self.step, self.held_back_at, self._effect_done = step, None, False
         try:
+            if step.kind in CLEAN_UP:
+                await self._wait_out(permit)
             return await permit
         finally:
             self.permit = None
+
+    async def _wait_out(self, permit: "asyncio.Future[Any]") -> None:
+        """A store lets a cancellation through only when the statement under way has ended."""
+        cancelled: asyncio.CancelledError | None = None
+        while not permit.done():
+            try:
+                await asyncio.shield(permit)
+            except asyncio.CancelledError as error:
+                if self.lane.dead:
+                    raise
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     def show(self) -> Step | None:
         """What it waits for now; whoever asks knows it from here on."""
@@ -122,3 +139,17 @@ class Puppet:
         if step is None:
             raise StopIteration
         return step
+
+
+def in_words(step: Step) -> str:
+    """What a step of a kind in OWN does; "" for the others."""
+    match step.kind:
+        case "wait":
+            return f"gets past {step.args[0].name}"
+        case "answer":
+            return f"hears that its {step.args[0]} is done"
+        case "yield":
+            return "lets others go first"
+        case "timer":
+            return f"lets its {step.args[0]} run out"
+    return ""

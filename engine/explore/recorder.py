@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from engine.explore.controller import Seen
 from engine.explore.faults import How
+from engine.explore.frozen import Unfit
 from engine.explore.independence import (
     Footprint,
     Learned,
@@ -16,6 +17,7 @@ from engine.explore.independence import (
 from engine.explore.stage import Lane
 from engine.explore.steps import Step
 from engine.explore.tracking import Tracker
+from engine.explore.unseen import outline
 from engine.explore.world import World
 
 
@@ -27,6 +29,8 @@ class Recorder:
         self._learned = learned
         self._tracker = Tracker(learned)
         world.stage.make_cell = self._tracker.make_cell
+        world.stage.built = self._built
+        self._watched: list[tuple[object, object]] = []
         self._made = 0
         self._latest: dict[str, int] = {}
         self._lanes = len(world.stage.lanes)
@@ -67,13 +71,17 @@ class Recorder:
 
     def _used(self, seen: Seen) -> Uses:
         used, stage, learned = Uses(), self._stage, self._learned
+        if not learned.unseen and any(outline(own) != before for own, before in self._watched):
+            learned.cannot_see()
         at = seen.instance
         used.step(seen.step, seen.move.how, seen.result, place=at, inside=self._is_inside(seen))
         used.change(*(mutex(freed, at) for freed in stage.released))
         for (cell, key), use in self._tracker.taken().items():
-            used.add(("cell", at, cell, key), use)
+            used.add(("cell", cell, key), use)
         if learned.unseen and at >= 0:
             used.change(("memory", at))
+        elif learned.unseen and seen.step.kind == "invoke":
+            used.everything = True  # asked and answered at once: nobody says by which instance
         answers, calls = self._calls
         for call in stage.history[answers:]:
             answered(used, learned, call)
@@ -85,6 +93,12 @@ class Recorder:
                 used.add(("end", name), Use.LOOK)
                 used.awaits.add(("end", name))
         return used
+
+    def _built(self, number: int, parts: object) -> None:
+        try:
+            self._watched.append((parts, outline(parts)))
+        except Unfit:
+            self._learned.cannot_see()
 
     def _is_inside(self, seen: Seen) -> bool:
         """Whether the lane has a transaction open, before this move or after it."""

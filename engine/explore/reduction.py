@@ -22,12 +22,12 @@ be struck by a fault:
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.errors import UsageError
-from engine.explore.controller import Move, Seen, run_schedule
+from engine.explore.controller import Move, Run, Seen, run_schedule
 from engine.explore.faults import Faults, How
 from engine.explore.harvest import Harvest
 from engine.explore.independence import EVERYTHING, Footprint, Learned, Use, depend
@@ -37,6 +37,7 @@ from engine.explore.world import Setting, World
 Method = Literal["source", "sleep"]
 OpenWorld = Callable[[], Awaitable[World]]
 OnProgress = Callable[[int], None]
+OnRun = Callable[[Run], None]
 
 
 class _GiveUp(Exception):
@@ -83,10 +84,12 @@ async def explore_reduced(
     method: Method = "source",
     unseen_memory: bool = False,
     on_progress: OnProgress | None = None,
+    on_run: OnRun | None = None,
 ) -> Harvest:
     """Explore one run of each trace. The outcomes are those of all interleavings if `complete`.
 
     `unseen_memory`: the code under test may keep memory outside of cells, within an instance.
+    `on_run` is told every run that was made to its end, those of an earlier pass too.
     `outcomes` and `losing` count traces, not interleavings; `redundant` are runs given up early.
     """
     started = time.monotonic()
@@ -94,7 +97,9 @@ async def explore_reduced(
     only_cancel = replace(faults, cancel=0).none
     while True:
         learned.news = False
-        search = _Search(setting, faults, learned, source=method == "source" and only_cancel)
+        search = _Search(
+            setting, faults, learned, source=method == "source" and only_cancel, on_run=on_run
+        )
         harvest = search.harvest
         while not harvest.complete and not learned.news:
             if harvest.runs + harvest.redundant >= runs_max:
@@ -120,6 +125,7 @@ class _Search:
     faults: Faults
     learned: Learned
     source: bool
+    on_run: OnRun | None = None
     harvest: Harvest = field(default_factory=Harvest)
     places: list[_Place] = field(default_factory=list)
 
@@ -146,6 +152,8 @@ class _Search:
         if run.deadlocked:
             self._stuck(recorder)
         self.harvest.add(self.setting.scenario, run, faulted=faulted)
+        if self.on_run is not None:
+            self.on_run(run)
 
     def turn(self) -> bool:
         """Change the last place where something is left to explore; False if there is none."""
@@ -254,11 +262,12 @@ class _Search:
     def _stuck(self, recorder: Recorder) -> None:
         """Nobody can go on: the last move saw to that, and those who wait would have raced."""
         last = len(self.places) - 1
-        if last < 0 or not self.source:
+        if last < 0:
             return
         self.places[last].used = EVERYTHING
         self.made(last)
-        for name, used, before in recorder.waiting(struck=not self.faults.none):
+        waiting = recorder.waiting(struck=not self.faults.none)
+        for name, used, before in waiting if self.source else ():
             self._races(last + 1, name, used, before)
 
 

@@ -41,11 +41,13 @@ class Stage:
     history: list[CallRecord] = field(default_factory=list)
     moves: int = 0
     opened: int = 0  # calls invoked so far
-    make_cell: Callable[[str, Any], Cell[Any]] = lambda name, value: Cell(value)
+    make_cell: Callable[[int, str, Any], Cell[Any]] = lambda instance, name, value: Cell(value)
+    # Told when a service instance has been built, with its parts that may have a memory.
+    built: Callable[[int, object], None] = lambda instance, parts: None
 
     def make_runtime(self, number: int) -> SteppedRuntime:
         """The runtime of service instance `number`."""
-        return SteppedRuntime(self)
+        return SteppedRuntime(self, number)
 
     def new_id(self) -> str:
         """A call id that names its client: the same in every schedule."""

@@ -103,7 +103,7 @@ class Host(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
-    def make_cell(self, name: str, value: Any, /) -> Cell[Any]: ...
+    def make_cell(self, instance: int, name: str, value: Any, /) -> Cell[Any]: ...
 
 
 class SteppedMutex:
@@ -127,8 +127,9 @@ class SteppedMutex:
 class SteppedRuntime:
     """One service instance's Runtime in an explored world. No time passes in it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, number: int = 0) -> None:
         self._host = host
+        self._number = number
         self._cells: dict[str, Cell[Any]] = {}
 
     def mutex(self, name: str) -> SteppedMutex:
@@ -138,7 +139,7 @@ class SteppedRuntime:
 
     def cell(self, name: str, initial: Callable[[], T]) -> Cell[T]:
         if name not in self._cells:
-            self._cells[name] = self._host.make_cell(name, initial())
+            self._cells[name] = self._host.make_cell(self._number, name, initial())
         return self._cells[name]
 
     async def backoff(self, attempt: int) -> None:

@@ -9,7 +9,7 @@ change without a report (other containers, objects) makes all memory of the inst
 import dataclasses
 import enum
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from engine.explore.independence import Learned, Use
 from engine.explore.steps import SteppedMutex
@@ -30,31 +30,38 @@ def is_immutable(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
+class CellId(NamedTuple):
+    """A cell: its service instance and its name there."""
+
+    instance: int
+    name: str
+
+
 class Tracker:
     """The uses of one move after another. Give `make_cell` to a stage before its first move."""
 
     def __init__(self, learned: Learned) -> None:
         self.learned = learned
-        self._used: dict[tuple[str, object], Use] = {}
+        self._used: dict[tuple[CellId, object], Use] = {}
 
-    def make_cell(self, name: str, value: Any) -> Cell[Any]:
-        """A cell that reports here."""
-        return TrackedCell(self, name, value)
+    def make_cell(self, instance: int, name: str, value: Any) -> Cell[Any]:
+        """A cell of a service instance, which reports here."""
+        return TrackedCell(self, CellId(instance, name), value)
 
-    def taken(self) -> dict[tuple[str, object], Use]:
-        """What was used since this was last asked: (cell name, key or None for the cell)."""
+    def taken(self) -> dict[tuple[CellId, object], Use]:
+        """What was used since this was last asked: (cell, its key or None for all of it)."""
         used, self._used = self._used, {}
         return used
 
-    def note(self, cell: str, key: object, use: Use) -> None:
+    def note(self, cell: CellId, key: object, use: Use) -> None:
         """`key` of the cell was used; None is the cell's value itself."""
-        thing = (cell, None if cell in self.learned.coarse else key)
+        thing = (cell, None if cell.name in self.learned.coarse else key)
         if self._used.setdefault(thing, use) is not use:
             self._used[thing] = Use.CHANGE
 
-    def whole(self, cell: str) -> None:
+    def whole(self, cell: CellId) -> None:
         """All of the cell was used, in a way that may depend on the order of its keys."""
-        self.learned.use_whole(cell)
+        self.learned.use_whole(cell.name)
         self.note(cell, None, Use.CHANGE)
 
     def kept(self, value: T) -> T:
@@ -69,7 +76,7 @@ class TrackedCell(Cell[T]):
 
     __slots__ = ("_name", "_tracker", "_value")
 
-    def __init__(self, tracker: Tracker, name: str, value: T) -> None:
+    def __init__(self, tracker: Tracker, name: CellId, value: T) -> None:
         self._tracker = tracker
         self._name = name
         self._value: Any = self._tracked(value)
@@ -99,7 +106,7 @@ class TrackedCell(Cell[T]):
 class TrackedDict(dict[Any, Any]):
     """A dict that reports the keys used, and when it is used as a whole."""
 
-    def __init__(self, tracker: Tracker, name: str, items: dict[Any, Any]) -> None:
+    def __init__(self, tracker: Tracker, name: CellId, items: dict[Any, Any]) -> None:
         super().__init__(items)
         self._tracker = tracker
         self._name = name

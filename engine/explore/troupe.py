@@ -27,17 +27,22 @@ _LANE: ContextVar[Lane] = ContextVar("walletrace_lane_of_a_task")
 
 
 class Troupe:
-    """All puppets of one run. `changed` is told of each whose step changed in another's move."""
+    """All puppets of one run.
+
+    `adopt` is told of each that the code under test made, `changed` of each whose step changed in
+    another's move; `kinds` gathers the primitives of asyncio's that somebody waited for.
+    """
 
     def __init__(
         self,
         stage: Callable[[], Stage],
         adopt: Callable[[Puppet], None],
         changed: Callable[[Puppet], None],
+        kinds: set[str],
     ) -> None:
         self.loop = Loop(self._create_task)
         self.progress = 0
-        self.kinds: set[str] = set()
+        self._kinds = kinds
         self._stage = stage
         self._adopt = adopt
         self._changed = changed
@@ -233,7 +238,7 @@ class Troupe:
             if future is None:
                 future = self._yielded(puppet, work)
             elif puppet.permit is None:
-                puppet.step = Step(WAIT, (awaiting(work, self.kinds),))
+                puppet.step = Step(WAIT, (awaiting(work, self._kinds),))
                 puppet.held_back_at = None
             try:
                 yield future

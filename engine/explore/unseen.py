@@ -4,6 +4,7 @@
 Globals and closures stay out of sight; replays of real coroutines are the net for those.
 """
 
+import functools
 import types
 from collections import deque
 from typing import Any
@@ -13,7 +14,7 @@ from engine.explore.steps import SteppedCache, SteppedMutex, SteppedRuntime, Ste
 from engine.ports import Cell
 
 OBJECTS_MAX = 5_000
-_PLAIN = (type(None), bool, int, float, str, bytes)
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _OPAQUE = (
     *(SteppedRuntime, SteppedMutex, SteppedCache, SteppedStore, Cell),
     *(type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType),
@@ -23,51 +24,54 @@ _OPAQUE = (
 
 def outline(root: Any) -> tuple[Any, ...]:
     """The shape and the plain values of everything reachable from `root`. Unfit if it is huge."""
-    if not getattr(root, "__dict__", True) and not _class_memory(type(root)):
-        return ()
     seen: dict[int, int] = {}
     found: list[Any] = []
     queue: deque[Any] = deque([root])
     while queue:
         thing = queue.popleft()
-        if isinstance(thing, _PLAIN):
+        kind = type(thing)
+        if kind in _PLAIN:
             found.append(thing)
-            continue
-        if id(thing) in seen:
-            found.append(("again", seen[id(thing)]))
-            continue
-        if len(seen) == OBJECTS_MAX:
-            raise Unfit(f"{type(root).__name__} reaches more than {OBJECTS_MAX:,} objects")
-        seen[id(thing)] = len(seen)
-        parts = _parts(thing)
-        found.append((type(thing), len(parts)))
-        queue.extend(parts)
+        elif id(thing) in seen:
+            found.append(seen[id(thing)])
+        else:
+            if len(seen) == OBJECTS_MAX:
+                raise Unfit(f"{kind.__name__} reaches more than {OBJECTS_MAX:,} objects")
+            seen[id(thing)] = len(seen)
+            parts = _parts(thing, kind)
+            found.append((kind, len(parts)))
+            queue.extend(parts)
     return tuple(found)
 
 
-def _parts(thing: Any) -> list[Any]:
-    if isinstance(thing, _OPAQUE) or getattr(thing, "explored_memory", False):
-        return []
-    if isinstance(thing, dict):
+def _parts(thing: Any, kind: type) -> list[Any]:
+    if issubclass(kind, dict):
         return [part for pair in dict.items(thing) for part in pair]
-    if isinstance(thing, list | tuple | deque):
+    if issubclass(kind, list | tuple | deque):
         return list(thing)
-    if isinstance(thing, set | frozenset):
+    if issubclass(kind, set | frozenset):
         return sorted(thing, key=repr)
+    opaque, slots, shared = _layout(kind)
+    if opaque:
+        return []
     parts = [part for pair in getattr(thing, "__dict__", {}).items() for part in pair]
-    for kind in type(thing).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            parts.append(getattr(thing, name, None))
-    return parts + _class_memory(type(thing))
+    return parts + [getattr(thing, name, None) for name in slots] + list(shared)
 
 
-def _class_memory(kind: type) -> list[Any]:
-    """Containers that all objects of the class share."""
-    return [
-        value
-        for parent in kind.__mro__
-        if parent.__module__ not in ("builtins", "typing", "abc")
-        for name, value in vars(parent).items()
-        if type(value) in (dict, list, set, deque) and not name.startswith("__")
-    ]
+@functools.cache
+def _layout(kind: type) -> tuple[bool, tuple[str, ...], tuple[Any, ...]]:
+    """Whether objects of the class are not looked into, their slots, and what the class holds."""
+    if issubclass(kind, _OPAQUE) or getattr(kind, "explored_memory", False):
+        return True, (), ()
+    slots: list[str] = []
+    shared: list[Any] = []
+    for parent in kind.__mro__:
+        own = parent.__dict__.get("__slots__", ())
+        slots += (own,) if isinstance(own, str) else own
+        if parent.__module__ not in ("builtins", "typing", "abc"):
+            shared += [
+                value
+                for name, value in vars(parent).items()
+                if type(value) in (dict, list, set, deque) and not name.startswith("__")
+            ]
+    return False, tuple(slots), tuple(shared)

@@ -11,6 +11,8 @@ from typing import Any
 
 from engine.explore.controller import Seen, Taken
 from engine.explore.faults import BESIDE, How
+from engine.explore.independence import depend, touches
+from engine.explore.puppet import in_words
 from engine.explore.steps import Step, SteppedMutex
 from engine.explore.world import World
 from engine.money import show_cents
@@ -28,16 +30,12 @@ from engine.operations import (
 from engine.results import TimelineEvent
 from engine.verdicts import Break, Finding
 
-_EVERYTHING = ("everything",)
-_TOUCH_EVERYTHING = frozenset({"sweep", "backoff", "begin", "commit", "rollback"})
-_FAR_REACHING = frozenset({How.CRASH, How.DROP, How.EXPIRE, How.SWEEP})
-_WITHOUT_EFFECT = frozenset({How.BUSY, How.NO_CACHE})
 _TAKES_EFFECT = frozenset({How.GO, How.LOSE, How.UNHEARD})
 
 
 def canonical(taken: Sequence[Taken], lanes: Sequence[str]) -> tuple[str, ...]:
     """The equivalent schedule in which lanes go in the order of `lanes` wherever they can."""
-    rest = [(move, _touches(move)) for move in taken]
+    rest = [(move, touches(move)) for move in taken]
     order = {lane: number for number, lane in enumerate(lanes)}
     told: list[str] = []
     while rest:
@@ -45,51 +43,13 @@ def canonical(taken: Sequence[Taken], lanes: Sequence[str]) -> tuple[str, ...]:
             position
             for position, (move, touched) in enumerate(rest)
             if all(
-                other.move.lane != move.move.lane and not _clash(touched, others)
+                other.move.lane != move.move.lane and not depend(touched, others)
                 for other, others in rest[:position]
             )
         ]
         first = min(free, key=lambda p: order.get(rest[p][0].move.lane, len(order)))
         told.append(str(rest.pop(first)[0].move))
     return tuple(told)
-
-
-Touched = tuple[frozenset[Any], frozenset[Any]]  # what a move reads, what it changes
-
-
-def _touches(taken: Taken) -> Touched:
-    step, args = taken.step, taken.step.args
-    changed: set[Any] = set(taken.freed)
-    looked: set[Any] = set()
-    how = taken.move.how
-    if how in _FAR_REACHING or step.kind in _TOUCH_EVERYTHING:
-        changed.add(_EVERYTHING)
-    match step.kind if how not in _WITHOUT_EFFECT else "":
-        case "acquire":
-            changed.add(args[0])
-        case "read":
-            looked |= {("row", account) for account in args[0]} | {("key", args[1])}
-        case "write":
-            changed |= {("row", change.account) for change in args[1]} | {("key", args[0].key)}
-            looked |= {("lease", key) for key in dict(step.options)["fence"]}
-        case "take" | "give":
-            changed.add(("lease", args[0]))
-        case "decide":
-            changed.add(("decision", args[0]))
-        case "cache_get":
-            looked.add((args[0], args[1]))
-        case "cache_put":
-            changed.add((args[0], args[1]))
-    return frozenset(looked), frozenset(changed)
-
-
-def _clash(one: Touched, other: Touched) -> bool:
-    if _EVERYTHING in one[1] or _EVERYTHING in other[1]:
-        return True
-    (one_looked, one_changed), (other_looked, other_changed) = one, other
-    both_changed = {item for item in one_changed & other_changed if item != ("key", None)}
-    mixed = (one_changed & other_looked) | (one_looked & other_changed)
-    return bool(both_changed or {item for item in mixed if item != ("key", None)})
 
 
 class Observer:
@@ -156,7 +116,7 @@ def _waits(world: World) -> dict[str, str]:
     for lane in world.stage.waiting():
         step = lane.pending
         if step is not None and step.kind != "backoff" and not world.ready(lane):
-            named = step.kind in ("acquire", "take")
+            named = step.kind in ("acquire", "take", "wait")
             wanted = step.args[0] if named else "the write lock"
             waits[lane.name] = str(getattr(wanted, "name", wanted))
     return waits
@@ -256,7 +216,7 @@ def _verb(step: Step, result: Any) -> str:
             return f"looks up {args[1]} in its cache: {found}"
         case "cache_put":
             return f"caches {args[1]} {show_cents(args[2].balance)}"
-    return step.kind if not args else f"{step.kind} {args[0]}"
+    return in_words(step) or (step.kind if not args else f"{step.kind} {args[0]}")
 
 
 def describe(request: Operation | Question | None) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from engine.errors import UsageError
 from scenarios.console import err, out
 from scenarios.explore_bench.cases import CASES, Case
 from scenarios.explore_bench.peers import version
@@ -21,7 +20,9 @@ def main(
     case: Annotated[list[str] | None, typer.Option(help="Only these (repeatable).")] = None,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of each case.")] = 6,
     limit_s: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 20.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write JSON here too.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, writable=True, help="Write JSON too.")
+    ] = None,
 ) -> None:
     """Run every case on every tool that is installed, in turns, and print one table."""
     versions = {OURS: metadata.version("walletrace")} | {peer: version(peer) for peer in PEERS}
@@ -49,7 +50,7 @@ def main(
 def _wanted(names: list[str] | None) -> list[Case]:
     unknown = [name for name in names or () if name not in CASES]
     if unknown:
-        raise UsageError(f"no case {unknown[0]!r}", f"known: {', '.join(CASES)}")
+        raise typer.BadParameter(f"no case {unknown[0]!r}; known: {', '.join(CASES)}")
     return [CASES[name] for name in names or CASES]
 
 

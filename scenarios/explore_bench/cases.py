@@ -30,10 +30,10 @@ class Case:
 
 
 _STEPS = (
-    "ours takes three steps more for each client (its request, the lock, and a read apart from"
-    " the task's start)"
+    "ours takes four steps for each client (request, lock, read, write), the peers' programs two"
+    " (lock and read; write and release)"
 )
-_ATOMIC = "frontrun reports no count: it runs one interleaving of each equivalence class it sees"
+_NO_COUNT = "frontrun reports no count: it runs one interleaving of each equivalence class it sees"
 
 CASES = {
     case.name: case
@@ -44,8 +44,8 @@ CASES = {
             Asks.FIND,
             2,
             target_ms=0.5,
-            difference="ours runs the whole wallet and goes on to count all 20 interleavings; the"
-            " peers stop at the first that loses, and neither shows a value",
+            difference="ours runs the whole wallet, three steps a client, and counts all 20"
+            " interleavings; the peers' programs have two, and both stop at the first that loses",
         ),
         Case("one-lock-2", "2 clients behind one lock", Asks.PROVE, 2, difference=_STEPS),
         Case("one-lock-3", "3 clients behind one lock", Asks.PROVE, 3, 1.0, difference=_STEPS),
@@ -56,7 +56,7 @@ CASES = {
             Asks.PROVE,
             4,
             target_runs=1,
-            difference="a trace is one order of the steps that do not commute: one suffices",
+            difference=f"{_STEPS}; no two steps of different clients conflict, so one run suffices",
         ),
         Case("two-keys-2", "2 clients × 4 steps on two keys", Asks.COUNT, 2, None, 70),
         Case(
@@ -66,7 +66,7 @@ CASES = {
             3,
             15.0,
             34_650,
-            difference=_ATOMIC,
+            difference=_NO_COUNT,
         ),
         Case(
             "two-keys-4",
@@ -75,7 +75,7 @@ CASES = {
             4,
             1_000.0,
             63_063_000,
-            difference=_ATOMIC,
+            difference=_NO_COUNT,
         ),
         Case(
             "ring-4",
@@ -83,8 +83,8 @@ CASES = {
             Asks.PROVE,
             4,
             20.0,
-            difference="ours: request, 2 locks, read, write, read, write, both released; detangle"
-            " and frontrun branch on a lock only where somebody has to wait for it",
+            difference="ours takes seven steps for each client (request, both locks, and read and"
+            " write twice), the peers' programs four: a free asyncio.Lock is had without an await",
         ),
     )
 }

@@ -35,18 +35,21 @@ def ours(name: str, limit_s: float) -> Answer:
         explore_cell(scenario, lock, "one-service", "memory", budget=Budget(_UNBOUNDED, limit_s))
     )
     seconds = perf_counter() - started
-    counted, runs = cell.interleavings, cell.interleavings
+    # A state graph runs nothing; without one every interleaving is a run.
+    runs, states = (None, cell.states) if cell.states else (cell.interleavings, None)
+    counted = cell.interleavings
     if case.asks is Asks.FIND:
         found = cell.verdict is Verdict.BROKEN and cell.witness is not None
-        return Answer(seconds, found, cell.verdict, runs, None, counted, cell.losing)
+        return Answer(seconds, found, cell.verdict, runs, states, counted, cell.losing)
     if case.asks is Asks.PROVE:
         safe = cell.verdict is Verdict.SAFE
-        return Answer(seconds, safe, "proven" if safe else cell.verdict, runs, None, counted)
+        told = counted if safe else None
+        return Answer(seconds, safe, "proven" if safe else cell.verdict, runs, states, told)
     if counted != case.interleavings:
-        return Answer(seconds, False, "not all explored", runs)
+        return Answer(seconds, False, "not all explored", runs, states)
     right = _outcome(scenario)
     losing = sum(n for label, n in cell.outcomes.items() if not label.startswith(right))
-    return Answer(seconds, True, "counted", runs, None, counted, losing)
+    return Answer(seconds, True, "counted", runs, states, counted, losing)
 
 
 def _outcome(scenario: Scenario) -> str:

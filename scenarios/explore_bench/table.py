@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from engine.results import ROUNDS_FOR_INTERVAL
 from scenarios.explore_bench.cases import Answer
 from scenarios.explore_bench.peers import INSTALL
 from scenarios.explore_bench.rounds import Row
@@ -38,7 +39,7 @@ def _size(answer: Answer) -> str:
         parts.append(f"{answer.interleavings:,} interleavings")
     if answer.losing:
         parts.append(f"{answer.losing:,} lose")
-    return ", ".join(parts)
+    return "\n".join(parts)
 
 
 def _cell(row: Row, tool: str, limit_s: float) -> str:
@@ -46,14 +47,31 @@ def _cell(row: Row, tool: str, limit_s: float) -> str:
     if tool not in row.answers:
         return "not installed"
     last = row.answers[tool][-1]
-    if not row.done(tool):
-        beyond = last.seconds >= limit_s
-        lines = (f"did not finish: > {limit_s:g} s", last.said, _size(last))
-        return "\n".join(filter(None, lines if beyond else (duration(last.seconds), *lines[1:])))
-    times = row.times(tool) if tool != OURS else None
-    against = f"× {times.ratio:.3g} [{times.low:.2g}–{times.high:.2g}]" if times else ""
-    lines = (f"{duration(row.seconds(tool))}, {last.said}", against, _size(last))
-    return "\n".join(filter(None, lines))
+    beyond = not row.done(tool) and last.seconds >= limit_s
+    took = f"did not finish: > {limit_s:g} s" if beyond else duration(row.seconds(tool))
+    against = _against_ours(row, tool, gave_up=beyond)
+    return "\n".join(filter(None, (f"{took}, {last.said}", against, _size(last))))
+
+
+def _against_ours(row: Row, tool: str, *, gave_up: bool) -> str:
+    """The tool's time over ours; a lower bound where it ran out of time and we did not."""
+    if tool == OURS or not row.done(OURS):
+        return ""
+    times = row.times(tool)
+    if times is None:
+        bound = times_text(row.seconds(tool) / row.seconds(OURS))
+        return f"× > {bound}" if gave_up else ""
+    low, middle, high = map(times_text, (times.low, times.ratio, times.high))
+    return f"× {middle} [{low}–{high}]"
+
+
+def times_text(ratio: float) -> str:
+    """A ratio for people, without an exponent.
+
+    >>> [times_text(ratio) for ratio in (0.0871, 4.817, 21.3, 1534.2)]
+    ['0.087', '4.8', '21', '1,534']
+    """
+    return f"{ratio:.2g}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _target(row: Row) -> str:
@@ -68,7 +86,7 @@ def _target(row: Row) -> str:
 
 
 def table(rows: Sequence[Row], versions: Mapping[str, str | None], limit_s: float) -> Table:
-    """One row for each case; a peer's × is its time over ours, with a 95 % interval."""
+    """One row for each case; a peer's × is its time over ours."""
     shown = Table(
         "case",
         OURS,
@@ -89,10 +107,11 @@ def notes(
     rows: Sequence[Row], versions: Mapping[str, str | None], *, rounds: int, limit_s: float
 ) -> list[str]:
     """What a reader must know beside the table."""
+    interval = "95 % interval" if rounds >= ROUNDS_FOR_INTERVAL else "range"
     told = [
         f"Medians of {rounds} rounds (A B C, A B C, …), each tool in a warm process of its own;"
         " imports and the first run are left out. × is a peer's time over ours: the median of"
-        f" paired rounds and its 95 % interval. Limit for one answer: {limit_s:g} s.",
+        f" paired rounds and its {interval}. Limit for one answer: {limit_s:g} s.",
         "Both peers run programs written to cost them least (see asyncio_programs.py).",
     ]
     missing = [peer for peer in PEERS if not versions.get(peer)]

@@ -84,7 +84,6 @@ LOCK_KEPT_WHEN_CANCELLED = exhibit(
     "lock-kept-when-cancelled",
     "A client that holds the lock goes away, and nobody ever gets it again.",
     number=12,
-    source="python/cpython#1031; tox-dev/filelock#640",
     breaks=Break.LIVENESS,
     clients=RACE,
     correct=RACE_CORRECT,
@@ -96,7 +95,6 @@ LOCK_FREED_BY_A_WAITER = exhibit(
     "lock-freed-by-a-waiter",
     "A client that only waits for the lock goes away, and its `finally` frees the holder's.",
     number=12,
-    source="python/cpython#1031; tox-dev/filelock#640",
     breaks=Break.MONEY,
     clients={"A": withdraw("500.00"), "B": add("300.00"), "C": add("100.00")},
     after={"C": "B"},
@@ -104,8 +102,8 @@ LOCK_FREED_BY_A_WAITER = exhibit(
     wrong=AcquireInsideTry,
     right=GlobalLock,
 )
-CANCEL_BETWEEN_LOCK_AND_TRY = exhibit(
-    "cancel-between-lock-and-try",
+CANCEL_BEFORE_TRY = exhibit(
+    "cancel-before-try",
     "One await stands between the lock and the `try` that gives it back.",
     breaks=Break.LIVENESS,
     clients=RACE,
@@ -137,7 +135,7 @@ TRANSFER_IN_TWO_WRITES = exhibit(
 EXHIBITS = (
     LOCK_KEPT_WHEN_CANCELLED,
     LOCK_FREED_BY_A_WAITER,
-    CANCEL_BETWEEN_LOCK_AND_TRY,
+    CANCEL_BEFORE_TRY,
     LOCK_KEPT_WHEN_REFUSED,
     TRANSFER_IN_TWO_WRITES,
 )

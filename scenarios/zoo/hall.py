@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from engine.explore.cells import worlds
 from engine.explore.controller import follow, run_schedule
-from engine.explore.search import Budget, explore
+from engine.explore.plan import Task, explore_task
+from engine.explore.search import Budget
 from engine.explore.world import Setting
 from engine.history import Outcome
 from engine.results import Cell
@@ -112,7 +113,7 @@ async def _all_ok(setting: Setting, cell: Cell) -> bool:
 async def _cell(setting: Setting, expected: Verdict, budget: Budget) -> Cell:
     scenario = setting.scenario
     async with worlds(setting, "memory") as open_world:
-        found = await explore(setting, open_world, faults=scenario.faults, budget=budget)
+        found = await explore_task(Task(setting, open_world, True, scenario.faults, budget))
     return Cell(
         scenario=scenario.name,
         lock=lock_name(setting),
@@ -128,6 +129,9 @@ async def _cell(setting: Setting, expected: Verdict, budget: Budget) -> Cell:
         witness=found.witness,
         seconds=found.seconds,
         note=found.note,
+        method=found.method,
+        states=found.states,
+        backoffs_max=found.backoffs_max,
     )
 
 

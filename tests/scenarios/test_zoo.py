@@ -3,11 +3,13 @@
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from engine.explore.cells import worlds
-from engine.explore.search import Budget, replay
+from engine.explore.search import Budget, Explored, explore, replay
+from engine.explore.world import Setting
 from engine.results import Witness
 from engine.verdicts import Verdict
 from scenarios import zoo_command
@@ -33,6 +35,15 @@ def on_sqlite(exhibit: Exhibit, witness: Witness) -> Witness:
     return asyncio.run(act())
 
 
+def every_schedule(setting: Setting) -> Explored:
+    async def act() -> Explored:
+        async with worlds(setting, "memory") as open_world:
+            faults = setting.scenario.faults
+            return await explore(setting, open_world, faults=faults, budget=Budget())
+
+    return asyncio.run(act())
+
+
 def swapped(exhibit: Exhibit) -> Exhibit:
     return replace(exhibit, wrong=exhibit.right, right=exhibit.wrong)
 
@@ -50,10 +61,25 @@ def test_the_wrong_one_is_found_and_the_right_one_beside_it_is_proven_safe(name:
     assert on_sqlite(one.exhibit, one.wrong.witness).outcome == one.wrong.witness.outcome
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_the_state_graph_counts_what_running_every_schedule_counts(name: str) -> None:
+    one = inspected(name)
+    for cell, setting in ((one.wrong, one.exhibit.wrong), (one.right, one.exhibit.right)):
+        runs = every_schedule(setting)
+        assert (cell.verdict, cell.kinds) == (runs.verdict, runs.kinds)
+        assert (cell.interleavings, cell.losing) == (runs.interleavings, runs.losing)
+        assert cell.outcomes == runs.outcomes
+
+
 def test_every_hazard_that_real_systems_had_is_shown_and_says_where_it_was_read() -> None:
-    shown = {exhibit.number for exhibit in EXHIBITS.values() if exhibit.source}
-    assert shown == HAZARDS
+    assert {exhibit.number for exhibit in EXHIBITS.values() if exhibit.source} == HAZARDS
     assert sum(not exhibit.number for exhibit in EXHIBITS.values()) >= 10
+
+
+def test_the_guide_to_the_zoo_shows_every_exhibit() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "zoo.md").read_text()
+    assert [e.name for e in EXHIBITS.values() if f"`{e.name}` | {e.hazard} |" not in guide] == []
 
 
 def test_no_two_exhibits_have_one_name() -> None:
@@ -119,7 +145,7 @@ def test_a_miss_and_a_false_alarm_are_named_and_exit_1(
 def test_what_could_not_be_explored_whole_is_undecided_and_exits_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(zoo_command, "BUDGET", Budget(interleavings_max=5))
+    monkeypatch.setattr(zoo_command, "BUDGET", Budget(interleavings_max=5, states_max=5))
     monkeypatch.setattr(zoo_command, "EXHIBITS", {"weak-oracle": EXHIBITS["weak-oracle"]})
     assert run(["zoo", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["undecided"] == ["weak-oracle"]

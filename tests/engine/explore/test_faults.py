@@ -1,18 +1,18 @@
 """Faults as moves: in the model and on real SQLite alike, each found where it breaks something."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from engine.cached_reads import CachedReads
 from engine.catalog import MakeLock, lock_strategy
-from engine.errors import Conflict, SystemFault, UsageError, VersionChanged
-from engine.explore.cells import explore_cell, replay_cell, worlds
+from engine.errors import Conflict, SystemFault, VersionChanged
+from engine.explore.cells import replay_cell, worlds
 from engine.explore.client import Client, Parts
-from engine.explore.faults import FAULTS, Facts, Faults, How, fault_moves
-from engine.explore.scenario import Program, Scenario, instance_number, known_topology
+from engine.explore.faults import Faults
+from engine.explore.scenario import Program, Scenario
 from engine.explore.search import Budget, Explored, explore
 from engine.explore.world import Setting
 from engine.history import Receipt
@@ -22,7 +22,6 @@ from engine.locks.per_user import PerUserLock
 from engine.ports import Call, Mutex, Runtime, Store
 from engine.verdicts import Break, Verdict
 from scenarios.catalogue import SCENARIOS
-from scenarios.documented_race import add
 from scenarios.expectations import needs_exclusion
 
 BOTH = pytest.mark.parametrize("store", ["memory", "sqlite"])
@@ -125,6 +124,7 @@ class Unfenced:
             return await read_apply_write(call, store)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_lease_that_runs_out_under_its_holder_needs_a_fencing_token(store: str) -> None:
     race = SCENARIOS["documented-race"]
@@ -164,6 +164,7 @@ class OneOwner:
             return await read_apply_write(call, store)
 
 
+@pytest.mark.slow
 def test_whose_lease_runs_out_does_not_depend_on_what_the_owner_is_called() -> None:
     model, live = (
         found(SCENARIOS["documented-race"], OneOwner, store, "expire=1")
@@ -218,16 +219,16 @@ async def without_key(client: Client) -> None:
     await asks_again(client, None)
 
 
-def payment(program: object, *, always: bool = True) -> Scenario:
+def payment(program: Callable[[Client], Awaitable[object]]) -> Scenario:
     return Scenario(
         name="asks-again",
         title="",
         story="",
         openings={"alice": 1000_00},
-        programs=(Program("A", program),),  # type: ignore[arg-type]
+        programs=(Program("A", program),),
         expected=needs_exclusion,
         correct={"alice": 900_00},
-        always=always,
+        always=True,
     )
 
 
@@ -283,17 +284,40 @@ def test_a_run_in_which_no_fault_struck_is_judged_by_the_correct_balances(faults
     assert not any("!" in move for move in cell.witness.schedule)
 
 
-@pytest.mark.parametrize("faults", ["busy=1", "lost=1", "expire=1", "sweep=1"])
-def test_a_witness_with_a_fault_is_the_same_on_either_store(faults: str) -> None:
-    race, budget = SCENARIOS["documented-race"], Faults.parse(faults)
-    struck = {"busy=1": "B!busy", "lost=1": "B!drop", "expire=1": "A!expire", "sweep=1": "A!sweep"}
-    schedule = ("A", "A", struck[faults], "A", "A", "B", "B", "B", "B")
-    if not faults.startswith(("expire", "sweep")):
-        schedule = ("A", "B", struck[faults], "A", "A", "A", "B")
+TOLD = [
+    ("none", "A B A A!busy B B", "A writes alice 500.00 → the database is busy; try again"),
+    ("none", "A B A!drop B B", "A loses its connection before it reads alice"),
+    ("none", "A B A A!unheard B B", "A writes alice 500.00; that stands, but its connection"),
+    ("none", "A A A!sweep A B B B", "A its service instance forgets its idle locks"),
+    ("db-row", "A A A!expire B B A A A B B B", "A its leases run out, and it does not notice"),
+    ("db-row", "A A A!expire B B A A A B B B", "A writes alice 500.00 → the lease on 'alice' has"),
+]
+
+
+@pytest.mark.parametrize(("lock", "schedule", "says"), TOLD)
+def test_a_schedule_with_a_fault_is_told_alike_on_either_store(
+    lock: str, schedule: str, says: str
+) -> None:
+    once = Faults(busy=1, lost=1, expire=1, sweep=1)
     told = [
         asyncio.run(
-            replay_cell(race, "db-row", "one-service", store, schedule, faults=budget)
+            replay_cell(
+                SCENARIOS["documented-race"],
+                lock,
+                "one-service",
+                store,
+                tuple(schedule.split()),
+                faults=once,
+            )
         )
         for store in ("memory", "sqlite")
     ]
     assert told[0] == told[1]
+    assert any(f"{e.client} {e.text}".startswith(says) for e in told[0].events)
+
+
+def test_what_is_nobodys_step_preempts_nobody() -> None:
+    race, faults = SCENARIOS["documented-race"], Faults(sweep=1)
+    schedule = ("A", "A", "A!sweep", "A", "B", "B", "B")
+    swept = asyncio.run(replay_cell(race, "none", "one-service", "memory", schedule, faults=faults))
+    assert swept.preemptions == 0

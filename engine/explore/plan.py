@@ -1,0 +1,148 @@
+"""Which way a setting is explored: the best that its code and the budget allow.
+
+| wanted, and possible                             | the way                                  |
+|--------------------------------------------------|------------------------------------------|
+| exact counts, all memory in cells                | state graph                              |
+| exact counts otherwise (live database, asyncio)  | every schedule, one by one               |
+| a verdict only                                   | one run a trace; the graph if many       |
+| nothing lost so far, and the budget is used up   | some runs by luck (PCT) of what was left |
+
+Only the first three can say *safe*, and only when they came to their end.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from engine.explore.faults import Faults
+from engine.explore.frozen import Unfit
+from engine.explore.reduction import explore_reduced
+from engine.explore.sampling import sample
+from engine.explore.search import Budget, Explored, OnProgress, OpenWorld, explore, gathered
+from engine.explore.states import explore_states
+from engine.explore.world import Setting
+from engine.verdicts import Verdict
+
+# With so many traces the state graph, which merges, is the shorter way.
+TRACES_MAX = 1_000
+# What a search that ran out of its budget may still try by luck.
+SAMPLE_RUNS_MAX = 1_000
+SAMPLE_SECONDS_MAX = 10.0
+PCT_DEPTH = 3
+
+
+class Counts(StrEnum):
+    """What is counted: every interleaving, or nothing as long as the verdict is right."""
+
+    EXACT = "exact"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A setting, the worlds it can be run in, and how much may be spent on it.
+
+    `graph` says that the worlds are models whose states can be compared.
+    """
+
+    setting: Setting
+    open_world: OpenWorld
+    graph: bool
+    faults: Faults
+    budget: Budget
+    counts: Counts = Counts.EXACT
+    on_progress: OnProgress | None = None
+
+
+Way = Callable[[Task], Awaitable[Explored]]
+
+
+async def explore_task(task: Task) -> Explored:
+    """Explore it the best way there is."""
+    started = time.monotonic()
+    reasons: list[str] = []
+    for way in _ways(task):
+        left_s = task.budget.seconds_max - (time.monotonic() - started)
+        budget = replace(task.budget, seconds_max=max(0.0, left_s))
+        try:
+            found = await way(replace(task, budget=budget))
+        except Unfit as why:
+            reasons.append(str(why))
+            continue
+        if found.verdict is not Verdict.BOUNDED or way is not _few_traces:
+            break
+    if found.verdict is Verdict.BOUNDED:
+        found = await _by_luck(task, found)
+    note = "; ".join((found.note, *reasons))
+    return replace(found, note=note, seconds=time.monotonic() - started)
+
+
+def _ways(task: Task) -> tuple[Way, ...]:
+    """From the best to the one that always works."""
+    if task.counts is Counts.EXACT:
+        return (_state_by_state, _every_schedule) if task.graph else (_every_schedule,)
+    return (_few_traces, _state_by_state, _all_traces) if task.graph else (_all_traces,)
+
+
+async def _state_by_state(task: Task) -> Explored:
+    return await explore_states(
+        task.setting,
+        task.open_world,
+        faults=task.faults,
+        budget=task.budget,
+        on_progress=task.on_progress,
+    )
+
+
+async def _every_schedule(task: Task) -> Explored:
+    return await explore(
+        task.setting,
+        task.open_world,
+        faults=task.faults,
+        budget=task.budget,
+        on_progress=task.on_progress,
+    )
+
+
+async def _few_traces(task: Task) -> Explored:
+    return await _traces(task, min(TRACES_MAX, task.budget.interleavings_max))
+
+
+async def _all_traces(task: Task) -> Explored:
+    return await _traces(task, task.budget.interleavings_max)
+
+
+async def _traces(task: Task, runs_max: int) -> Explored:
+    started = time.monotonic()
+    harvest = await explore_reduced(
+        task.setting,
+        task.open_world,
+        faults=task.faults,
+        runs_max=runs_max,
+        seconds_max=task.budget.seconds_max,
+        on_progress=task.on_progress,
+    )
+    return await gathered(
+        harvest, task.setting, task.open_world, task.faults, started, "trace by trace"
+    )
+
+
+async def _by_luck(task: Task, found: Explored) -> Explored:
+    """Nothing was lost in what was explored; some runs of the rest may still lose."""
+    started = time.monotonic()
+    harvest = await sample(
+        task.setting,
+        task.open_world,
+        faults=task.faults,
+        runs_max=min(SAMPLE_RUNS_MAX, task.budget.interleavings_max),
+        seconds_max=min(SAMPLE_SECONDS_MAX, task.budget.seconds_max),
+        seed=0,
+        depth=PCT_DEPTH,
+        on_progress=task.on_progress,
+    )
+    note = f"{found.note}; beside it {harvest.covered}"
+    if not harvest.losing:
+        return replace(found, note=note)
+    lost = await gathered(harvest, task.setting, task.open_world, task.faults, started, "by luck")
+    return replace(lost, note=note, states=found.states)

@@ -1,0 +1,49 @@
+"""What all clients of a run share, as a value."""
+
+from typing import NamedTuple
+
+from engine.explore.automaton import Node, Outcome
+from engine.explore.frozen import MutexId
+from engine.explore.recall import Memory
+from engine.explore.steps import Step
+from engine.explore.tables import Database, Pairs, lookup, stored
+from engine.ports import Row
+
+
+class Shared(NamedTuple):
+    """What all clients share. `held` are mutexes and who holds them."""
+
+    db: Database
+    held: tuple[tuple[MutexId, str], ...] = ()
+    memories: tuple[tuple[int, Memory], ...] = ()
+    caches: tuple[tuple[int, Pairs[Row]], ...] = ()
+
+
+def affected(shared: Shared, outcome: Outcome) -> Shared:
+    """What a resumption did to what is shared, beside its step."""
+    if outcome.released:
+        held = tuple(pair for pair in shared.held if pair[0] not in outcome.released)
+        shared = shared._replace(held=held)
+    if outcome.touched is not None:
+        shared = remembering(shared, *outcome.touched)
+    return shared
+
+
+def remembering(shared: Shared, instance: int, memory: Memory) -> Shared:
+    others = [pair for pair in shared.memories if pair[0] != instance]
+    kept = [(instance, memory)] if memory else []
+    return shared._replace(memories=tuple(sorted(others + kept, key=lambda pair: pair[0])))
+
+
+def cached(shared: Shared, node: Node, step: Step) -> tuple[Shared, Row | None]:
+    """A cache's verb; newest wins, as in `engine.caches`."""
+    assert node.instance is not None
+    caches = dict(shared.caches)
+    rows = caches.get(node.instance, ())
+    held = lookup(rows, step.args[1])
+    if step.kind == "cache_get":
+        return shared, held
+    row: Row = step.args[2]
+    if held is None or held.version < row.version:
+        caches[node.instance] = stored(rows, step.args[1], row)
+    return shared._replace(caches=tuple(sorted(caches.items()))), None

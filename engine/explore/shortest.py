@@ -1,0 +1,151 @@
+"""The losing schedule that says it best: fewest faults, then fewest preemptions, proven.
+
+A search through the state graph in order of cost, where a step costs nothing, a preemption one, and
+a fault more than all preemptions. A preemption moves one client while the one that moved last could
+go on inside its request. Among the cheapest schedules the one is told in which clients go in order.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from engine.explore.controller import Move
+from engine.explore.controller import Taken as Told
+from engine.explore.count import LOOK_EVERY, Limits, limit_reached
+from engine.explore.ends import End, end_of
+from engine.explore.faults import BESIDE, How
+from engine.explore.graph import Graph, State, Taken
+from engine.explore.steps import Step
+
+Cost = tuple[int, int]  # faults, preemptions
+
+
+class _Place(NamedTuple):
+    """A state, and who moved last."""
+
+    state: State
+    previous: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    cost: Cost
+    ways_here: list[tuple[_Place, Told]] = field(default_factory=list)
+
+
+class Shortest(NamedTuple):
+    """The cheapest losing schedules (some of them, if there are many), and how they end."""
+
+    schedules: tuple[tuple[Told, ...], ...]
+    faults: int
+    preemptions: int
+    end: End
+
+
+def shortest(
+    graph: Graph, wanted: Callable[[End], bool], limits: Limits, *, schedules_max: int
+) -> Shortest | None:
+    """The cheapest schedules whose end is wanted; None if there is none within the limits."""
+    start = _Place(graph.start, "")
+    seen = {start: _Seen((0, 0))}
+    queues: dict[Cost, deque[_Place]] = {(0, 0): deque([start])}
+    targets: list[tuple[_Place, End]] = []
+    looked = 0
+    while queues:
+        cost = min(queues)
+        if targets and cost > seen[targets[0][0]].cost:
+            break
+        queue = queues[cost]
+        while queue:
+            place = queue.popleft()
+            if seen[place].cost != cost:
+                continue
+            looked += 1
+            if looked % LOOK_EVERY == 0 and limit_reached(limits, looked):
+                queues.clear()
+                break
+            if not _expand(graph, place, cost, seen, queues):
+                end = end_of(graph, place.state)
+                if wanted(end):
+                    targets.append((place, end))
+        queues.pop(cost, None)
+    if not targets:
+        return None
+    found = tuple(_told(start, [place for place, _ in targets], seen, schedules_max))
+    return Shortest(found, *seen[targets[0][0]].cost, targets[0][1])
+
+
+def _expand(
+    graph: Graph,
+    place: _Place,
+    cost: Cost,
+    seen: dict[_Place, _Seen],
+    queues: dict[Cost, deque[_Place]],
+) -> bool:
+    """Look at every move from here; False if there is none."""
+    moves = list(graph.successors(place.state))
+    cut_off = _can_be_cut_off(place, moves)
+    for taken in moves:
+        name = place.state[0][taken.lane].name
+        beside = taken.how in BESIDE
+        preempts = cut_off and not beside and name != place.previous
+        dearer = (cost[0] + (taken.how is not How.GO), cost[1] + preempts)
+        following = _Place(taken.state, place.previous if beside else name)
+        known = seen.get(following)
+        if known is None or dearer < known.cost:
+            known = seen[following] = _Seen(dearer)
+            queues.setdefault(dearer, deque()).append(following)
+        if dearer == known.cost:
+            known.ways_here.append((place, _as_told(place.state, taken)))
+    return bool(moves)
+
+
+def _can_be_cut_off(place: _Place, moves: Sequence[Taken]) -> bool:
+    for taken in moves:
+        node = place.state[0][taken.lane]
+        if taken.how is How.GO and node.name == place.previous:
+            return node.step is not None and node.step.kind != "invoke"
+    return False
+
+
+def _as_told(state: State, taken: Taken) -> Told:
+    node = state[0][taken.lane]
+    step = node.step
+    assert step is not None
+    if step.kind == "acquire":  # each client has an object of its own for it
+        step = Step("acquire", (step.args[0].mutex_id,))
+    freed = taken.gone.freed if taken.gone is not None else ()
+    result = taken.gone.result if taken.gone is not None else None
+    return Told(Move(node.name, taken.how), step, result, freed, 0, 1, False)
+
+
+def _told(
+    start: _Place, targets: Sequence[_Place], seen: dict[_Place, _Seen], schedules_max: int
+) -> Iterator[tuple[Told, ...]]:
+    """Cheapest schedules, those first in which earlier clients go first."""
+    onward: dict[_Place, list[tuple[_Place, Told]]] = {}
+    todo, met = list(targets), set(targets)
+    while todo:
+        place = todo.pop()
+        for before, told in seen[place].ways_here:
+            onward.setdefault(before, []).append((place, told))
+            if before not in met:
+                met.add(before)
+                todo.append(before)
+    order = {node.name: node.order for node in start.state[0]}
+    ends = set(targets)
+    stack: list[tuple[_Place, tuple[Told, ...]]] = [(start, ())]
+    yielded = 0
+    while stack and yielded < schedules_max:
+        place, path = stack.pop()
+        if place in ends:
+            yielded += 1
+            yield path
+            continue
+        ways = sorted(
+            onward.get(place, ()),
+            key=lambda way: order.get(way[1].move.lane, len(order)),
+            reverse=True,
+        )
+        stack += [(following, (*path, told)) for following, told in ways]

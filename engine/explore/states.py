@@ -1,0 +1,161 @@
+"""Explore a setting state by state: exact numbers, the shortest losing schedule, real runs beside.
+
+What the graph says is confirmed by running the real coroutines: the losing schedule always, and a
+few schedules drawn by luck, each compared with the graph move by move. If they disagree, the code
+under test has memory that the explorer cannot see, and `Unfit` says so.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.errors import UsageError
+from engine.explore.controller import Move, run_schedule
+from engine.explore.count import Count, Limits, count
+from engine.explore.ends import End, end_of
+from engine.explore.faults import Faults
+from engine.explore.frozen import Unfit
+from engine.explore.graph import Graph, State, Taken
+from engine.explore.harvest import LOSING_KEPT_MAX
+from engine.explore.judge import WORST_FIRST, judge, outcome_label
+from engine.explore.past import Known, LearnedMore
+from engine.explore.recall import OrderMatters
+from engine.explore.search import (
+    Budget,
+    Explored,
+    OnProgress,
+    OpenWorld,
+    told_best,
+)
+from engine.explore.shortest import Shortest, shortest
+from engine.explore.world import Setting
+from engine.results import Witness
+from engine.verdicts import Break, Verdict
+
+METHOD = "state by state"
+# So many schedules drawn by luck are run for real and compared with the graph.
+SAMPLES = 3
+
+
+async def explore_states(
+    setting: Setting,
+    open_world: OpenWorld,
+    *,
+    faults: Faults,
+    budget: Budget,
+    on_progress: OnProgress | None = None,
+) -> Explored:
+    """Count all interleavings of `setting` and find the shortest losing one. Unfit."""
+    started, known = time.monotonic(), Known()
+    limits = Limits(budget.states_max, started + budget.seconds_max, budget.memory_mb_max)
+    while True:
+        graph, known.groups.news = None, False
+        try:
+            graph = Graph(setting, faults, known)
+            counted = count(graph, limits, on_progress)
+            await _sample(graph, setting, open_world, faults)
+            witness = await _witness(graph, setting, open_world, faults, counted, limits)
+        except (OrderMatters, LearnedMore):
+            continue  # the graph is built anew with what is known now
+        finally:
+            if graph is not None:
+                graph.close()
+        return Explored(
+            _verdict(counted),
+            tuple(kind for kind in WORST_FIRST if kind in counted.kinds),
+            counted.interleavings,
+            counted.losing,
+            dict(counted.outcomes.most_common()),
+            witness,
+            time.monotonic() - started,
+            _note(counted),
+            METHOD,
+            counted.states,
+            graph.automaton.backoffs_max,
+        )
+
+
+async def _witness(
+    graph: Graph,
+    setting: Setting,
+    open_world: OpenWorld,
+    faults: Faults,
+    counted: Count,
+    limits: Limits,
+) -> Witness | None:
+    if not counted.losing:
+        return None
+    worst = next(kind for kind in WORST_FIRST if kind in counted.kinds)
+
+    def wanted(end: End) -> bool:
+        return any(finding.kind is worst for finding in end.findings)
+
+    found = shortest(graph, wanted, limits, schedules_max=LOSING_KEPT_MAX)
+    if found is None:  # no time was left for it
+        return None
+    return await _confirmed(found, setting, open_world, faults, worst)
+
+
+async def _confirmed(
+    found: Shortest, setting: Setting, open_world: OpenWorld, faults: Faults, worst: Break
+) -> Witness:
+    try:
+        witness = await told_best(setting, open_world, faults, found.schedules)
+    except UsageError as error:
+        raise Unfit(f"a replay disagrees: {error}") from None
+    if not any(finding.kind is worst for finding in witness.findings):
+        raise Unfit(f"a replay ends in {witness.outcome}, not in {found.end.label}")
+    # The order in which it is told may have more; none of the orders that lose has fewer.
+    return replace(witness, preemptions=found.preemptions)
+
+
+async def _sample(graph: Graph, setting: Setting, open_world: OpenWorld, faults: Faults) -> None:
+    """Compare real runs with the graph; Unfit if they disagree."""
+    for number in range(SAMPLES):
+        walk = _Walk(graph, random.Random(number))
+        run = await run_schedule(await open_world(), faults, walk.choose)
+        if run.overlong:
+            continue
+        findings = judge(setting.scenario, run, faulted=graph.faulted)
+        ended = outcome_label(run, findings)
+        if list(graph.successors(walk.state)) or end_of(graph, walk.state).label != ended:
+            raise Unfit(f"a real run ends in {ended}, which the state graph does not")
+
+
+class _Walk:
+    """Chooses by luck, and goes the same way through the graph."""
+
+    def __init__(self, graph: Graph, rng: random.Random) -> None:
+        self.state: State = graph.start
+        self._graph = graph
+        self._rng = rng
+
+    def choose(self, options: Sequence[Move]) -> int:
+        known = {self._move(taken): taken for taken in self._graph.successors(self.state)}
+        if set(known) != set(options):
+            raise Unfit("a real run can make other moves than the state graph knows")
+        chosen = self._rng.randrange(len(options))
+        self.state = known[options[chosen]].state
+        return chosen
+
+    def _move(self, taken: Taken) -> Move:
+        return Move(self.state[0][taken.lane].name, taken.how)
+
+
+def _verdict(counted: Count) -> Verdict:
+    if counted.losing:
+        return Verdict.BROKEN
+    return Verdict.BOUNDED if counted.stopped or counted.overlong else Verdict.SAFE
+
+
+def _note(counted: Count) -> str:
+    if counted.stopped:
+        return (
+            f"stopped {counted.stopped}, {counted.depth} steps deep;"
+            f" {counted.interleavings:,} interleavings to their end, not all"
+        )
+    if counted.overlong:
+        return f"{counted.overlong:,} interleavings were cut off as too long"
+    barren = "" if counted.succeeded else "; no request ever succeeded"
+    return f"all {counted.interleavings:,} interleavings{barren}"
