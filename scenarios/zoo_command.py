@@ -15,7 +15,7 @@ from scenarios.zoo.exhibit import Exhibit
 from scenarios.zoo.hall import BUDGET, EXHIBITS, Inspected, inspect
 
 # From this width on the table has room for what each hazard is.
-_WIDE = 150
+_WIDE = 180
 
 
 def zoo(
@@ -99,10 +99,10 @@ def _print_all(inspected: list[Inspected]) -> None:
         table.add_column("hazard", no_wrap=True, overflow="ellipsis")
     table.add_column("wrong one", no_wrap=True)
     table.add_column("losing", justify="right", no_wrap=True)
-    table.add_column("states", justify="right")
-    table.add_column("steps", justify="right")
+    table.add_column("states", justify="right", no_wrap=True)
+    table.add_column("steps", justify="right", no_wrap=True)
     table.add_column("right one", no_wrap=True)
-    table.add_column("states", justify="right")
+    table.add_column("states", justify="right", no_wrap=True)
     for one in inspected:
         exhibit, wrong, right = one.exhibit, one.wrong, one.right
         table.add_row(

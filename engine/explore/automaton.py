@@ -5,18 +5,17 @@ is answered, and by its instance's memory where the code looked at that. The rea
 only the first time a place is reached; from then on its behaviour is known.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-from engine.explore.frozen import MutexId
-from engine.explore.recall import Memory
+from engine.explore.frozen import MutexId, Unfit
+from engine.explore.independence import Learned
+from engine.explore.recall import UNCHANGED, Item, Memory
 from engine.explore.solo import Input, Solo
 from engine.explore.steps import Step
 from engine.explore.world import Setting
 from engine.history import CallRecord
-
-Memories = Mapping[int, Memory]
 
 
 class Node:
@@ -43,45 +42,52 @@ class Node:
     other: "Node"
     # Where it comes from: a client's beginning, work beside, or another node by way of an answer.
     origin: "int | Birth | Node"
-    via: tuple[Input, Memories] | None
-    kids: "dict[object, Outcome | _ByMemory]"
+    via: tuple[Input, Memory] | None
+    kids: "Kids"
     solos: list[Solo]
 
 
-class Birth(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Birth:
     """Background work that began when `parent` was resumed with `given`, the `number`-th then."""
 
     parent: Node
     given: Input
-    memories: tuple[tuple[int, Memory], ...]
+    memory: Memory
     number: int
+    kids: "Kids" = field(default_factory=dict)
 
 
 class Outcome(NamedTuple):
-    """What a resumption leads to. `touched` is an instance and its memory from then on."""
+    """What a resumption leads to, and what it changed in memory."""
 
     node: Node
-    touched: tuple[int, Memory] | None
+    changed: Mapping[Item, Any]
     released: tuple[MutexId, ...]
     opened: tuple[int, ...]
     closed: tuple[int, ...]
     births: tuple[Birth, ...]
 
 
-class _ByMemory(NamedTuple):
-    instance: int
-    outcomes: dict[Memory, Outcome]
+class Look(NamedTuple):
+    """What comes next depends on what this item of memory holds."""
+
+    item: Item
+    kids: "Kids"
+
+
+# By what a client was answered, or by what it found in memory: the next look, or the outcome.
+Kids = dict[object, Outcome | Look]
 
 
 class Automaton:
     """All places of all clients of one setting, as far as they have been reached."""
 
-    def __init__(self, setting: Setting, in_order: set[str]) -> None:
+    def __init__(self, setting: Setting, learned: Learned) -> None:
         self._setting = setting
-        self._in_order = in_order
+        self._learned = learned
         self._names = {p.name: number for number, p in enumerate(setting.scenario.programs)}
         self._ends: dict[object, Node] = {}
-        self._born: dict[Birth, dict[object, Outcome | _ByMemory]] = {}
         self._solos: list[Solo] = []
         self.runs = 0
         self.backoffs_max = 0
@@ -89,20 +95,19 @@ class Automaton:
         self.particular = False
         self.roots = tuple(self._root(number) for number in range(len(self._names)))
 
-    def resume(self, node: Node, given: Input, memories: Memories, *, shield: bool) -> Outcome:
+    def resume(self, node: Node, given: Input, memory: Memory, *, shield: bool) -> Outcome:
         """Where the client stands after it was answered so."""
         key = (given.key, shield) if shield else given.key
-        known = _known(node.kids, key, memories)
+        known = _known(node.kids, key, memory)
         if known is None:
-            known = self._run(node, node.kids, key, given, memories, shield)
+            known = self._run(node, key, given, memory, shield=shield)
         return known
 
-    def born(self, birth: Birth, memories: Memories) -> Outcome:
+    def born(self, birth: Birth, memory: Memory) -> Outcome:
         """Where background work stands when it has just begun."""
-        kids = self._born.setdefault(birth, {})
-        known = _known(kids, None, memories)
+        known = _known(birth.kids, None, memory)
         if known is None:
-            known = self._run(birth, kids, None, Input(), memories, False)
+            known = self._run(birth, None, Input(), memory, shield=False)
         return known
 
     def killed(self, node: Node) -> Node:
@@ -111,13 +116,13 @@ class Automaton:
         solo.end()
         return self._end(node, solo)
 
-    def swept(self, node: Node, memories: Memories) -> Memory:
-        """The memory of the client's instance once that has forgotten its idle locks."""
+    def swept(self, node: Node, memory: Memory) -> Mapping[Item, Any]:
+        """What changes in memory when the client's instance forgets its idle locks."""
         assert node.instance is not None
         solo = self._solo(node)
-        memory = solo.sweep(node.instance, memories)
+        changed = solo.sweep(node.instance, memory)
         node.solos.append(solo)
-        return memory
+        return changed
 
     def close(self) -> None:
         """End all coroutines."""
@@ -137,54 +142,39 @@ class Automaton:
         return self._place(node, solo)
 
     def _begin(self, number: int) -> Solo:
-        solo = Solo(self._setting, number, self._in_order)
+        solo = Solo(self._setting, number, self._learned)
         self._solos.append(solo)
         self.runs += 1
         return solo
 
     def _run(
-        self,
-        origin: "Node | Birth",
-        kids: "dict[object, Outcome | _ByMemory]",
-        key: object,
-        given: Input,
-        memories: Memories,
-        shield: bool,
+        self, origin: "Node | Birth", key: object, given: Input, memory: Memory, *, shield: bool
     ) -> Outcome:
         solo = self._solo(origin)
-        did = solo.resume(given, memories)
+        did = solo.resume(given, memory)
         parent = origin if isinstance(origin, Node) else origin.parent
         node = Node()
         node.name, node.order, node.background = solo.lane.name, parent.order, solo.lane.background
         node.after = ()
         node.shielded = shield or (parent.shielded and parent is origin)
         node.backoffs = parent.backoffs if parent is origin else 0
-        node.origin, node.via = origin, (given, dict(memories))
+        node.origin, node.via = origin, (given, memory)
         outcome = Outcome(
             self._end(node, solo) if solo.lane.ended else self._place(node, solo),
-            did.touched,
+            did.changed,
             did.released,
             tuple(did.opened),
             did.closed,
-            tuple(
-                Birth(parent, given, tuple(sorted(memories.items())), number)
-                for number in range(did.births)
-            ),
+            tuple(Birth(parent, given, memory, number) for number in range(did.births)),
         )
-        if did.touched is None:
-            kids[key] = outcome
-        else:
-            instance = did.touched[0]
-            by_memory = kids.setdefault(key, _ByMemory(instance, {}))
-            assert isinstance(by_memory, _ByMemory)
-            by_memory.outcomes[memories.get(instance, ())] = outcome
+        _learn(origin.kids, key, did.looked, outcome)
         return outcome
 
     def _solo(self, at: "Node | Birth") -> Solo:
         """A coroutine that stands there: one that was left there, or one that is brought there."""
         if isinstance(at, Birth):
             solo = self._solo(at.parent)
-            solo.resume(at.given, dict(at.memories))
+            solo.resume(at.given, at.memory)
             solo.become(at.number)
             return solo
         if at.solos:
@@ -225,13 +215,22 @@ class Automaton:
         return self._ends[key]
 
 
-def _known(
-    kids: "dict[object, Outcome | _ByMemory]", key: object, memories: Memories
-) -> Outcome | None:
+def _known(kids: Kids, key: object, memory: Memory) -> Outcome | None:
     found = kids.get(key)
-    if isinstance(found, _ByMemory):
-        return found.outcomes.get(memories.get(found.instance, ()))
+    while isinstance(found, Look):
+        found = found.kids.get(memory.get(found.item, UNCHANGED))
     return found
+
+
+def _learn(kids: Kids, key: object, looked: Sequence[tuple[Item, Any]], outcome: Outcome) -> None:
+    """Keep the outcome under what led to it. The first look is always the same, the second one
+    depends on what was found then, and so on."""
+    for item, value in looked:
+        look = kids.setdefault(key, Look(item, {}))
+        if not isinstance(look, Look) or look.item != item:
+            raise Unfit("the code under test does not do the same every time")
+        kids, key = look.kids, value
+    kids[key] = outcome
 
 
 def _rested(node: Node) -> Node:

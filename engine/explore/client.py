@@ -28,7 +28,7 @@ from engine.operations import (
     Withdraw,
 )
 from engine.orders import OrderService, Payments
-from engine.ports import Call, LockStrategy, Runtime, Store
+from engine.ports import Call, LockStrategy, Mutex, Runtime, Store
 from engine.wallet import WalletService
 
 T = TypeVar("T")
@@ -165,6 +165,10 @@ class Client:
     def store(self) -> Store:
         """A session of its own on the database, for a program that goes past the wallet."""
         return self._house.sessions()
+
+    def mutex(self, name: str) -> Mutex:
+        """A mutex that all clients of the run share, for a program that goes past the wallet."""
+        return self._stage.shared_mutex(name)
 
     def new_call(self, operation: Operation, key: str | None = None) -> Call:
         """A call for such a session to write."""

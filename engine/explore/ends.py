@@ -27,7 +27,7 @@ def end_of(graph: Graph, state: State) -> End:
     stuck = [nodes[lane] for lane in graph.waiting(state)]
     shared = common.shared
     held = [f"mutex {mutex.name}" for mutex, _ in shared.held]
-    history = on_a_line(nodes, past, graph.learned.groups)
+    history = on_a_line(nodes, past, graph.learned)
     run = Run(
         taken=(),
         deadlocked=tuple(node.name for node in stuck),

@@ -6,16 +6,17 @@ Clients that have ended in the same way are one place. So schedules that lead to
 share their future, and a question about real-time order still gets its exact answer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from engine.explore.automaton import Automaton, Node, Outcome
 from engine.explore.faults import Facts, Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
+from engine.explore.independence import Learned
 from engine.explore.memory import buried, can_go, expired, holds_lease, performed, rolled_back
-from engine.explore.past import Before, Known, Masks, Past, remembered
+from engine.explore.past import Before, Masks, Past, remembered
 from engine.explore.recall import Memory
-from engine.explore.shared import Shared, affected, cached, remembering
+from engine.explore.shared import Shared, affected, cached, recalling
 from engine.explore.solo import CANCELLED, Input
 from engine.explore.steps import Step
 from engine.explore.tables import lookup, opened
@@ -25,11 +26,11 @@ from engine.explore.world import Setting
 class Common:
     """A `Shared` that exists once, with the moves that are known from it."""
 
-    __slots__ = ("memories", "moves", "shared")
+    __slots__ = ("memory", "moves", "shared")
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
-        self.memories: Mapping[int, Memory] = dict(shared.memories)
+        self.memory: Memory = dict(shared.memory)
         self.moves: dict[Node, Gone | None] = {}
 
 
@@ -62,12 +63,12 @@ class Taken(NamedTuple):
 class Graph:
     """Everything that can happen in one setting. `close` it in the end."""
 
-    def __init__(self, setting: Setting, faults: Faults, learned: Known) -> None:
+    def __init__(self, setting: Setting, faults: Faults, learned: Learned) -> None:
         self.scenario = setting.scenario
         self.faults = faults
         self.faulted = faults != setting.scenario.faults
         self.learned = learned
-        self.automaton = Automaton(setting, learned.in_order)
+        self.automaton = Automaton(setting, learned)
         self._commons: dict[Shared, Common] = {}
         self._clients = len(setting.scenario.programs)
         start = self.common(Shared(opened(setting.scenario.openings, keep_log=False)))
@@ -162,13 +163,13 @@ class Graph:
         shield: bool = False,
     ) -> Gone:
         """The client goes on with what it was given, and the work it starts beside begins."""
-        outcome = self.automaton.resume(node, given, common.memories, shield=shield)
+        outcome = self.automaton.resume(node, given, common.memory, shield=shield)
         shared = affected(shared, outcome)
         outcomes: tuple[Outcome, ...] = (outcome,)
         freed = outcome.released
         births = list(outcome.births)
         while births:
-            born = self.automaton.born(births.pop(0), dict(shared.memories))
+            born = self.automaton.born(births.pop(0), dict(shared.memory))
             shared = affected(shared, born)
             outcomes += (born,)
             freed += born.released
@@ -188,7 +189,7 @@ class Graph:
         going = sorted((n for n in beside if not n.ended), key=lambda node: node.name)
         outcome = gone.outcomes[0]
         if outcome.opened or outcome.closed or faults is not past.faults:
-            new = remembered(past, was[lane], gone.step, outcome, self.learned.groups)
+            new = remembered(past, was[lane], gone.step, outcome, self.learned)
             past = self.past(*new, faults)
         return (*nodes[: self._clients], *going), gone.common, past
 
@@ -231,8 +232,8 @@ class Graph:
         if how is How.EXPIRE:
             return common.shared._replace(db=expired(common.shared.db, node.name))
         assert node.instance is not None
-        swept = self.automaton.swept(node, common.memories)
-        return remembering(common.shared, node.instance, swept)
+        swept = self.automaton.swept(node, common.memory)
+        return recalling(common.shared, swept)
 
     def _struck(self, node: Node, common: Common, how: How) -> Gone:
         """The step with a fault: what the code under test is given instead of its answer."""
@@ -264,7 +265,7 @@ class Graph:
         left_over = Shared(
             db,
             tuple(held for held in shared.held if held[0].instance != number),
-            tuple(memory for memory in shared.memories if memory[0] != number),
+            frozenset(pair for pair in shared.memory if pair[0].instance != number),
             tuple(cache for cache in shared.caches if cache[0] != number),
         )
         same = self.past(past.done, past.before, left)

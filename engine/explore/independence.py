@@ -181,12 +181,14 @@ def touches(taken: Taken) -> Footprint:
 class Learned:
     """What a search has found out about its setting. Any of it makes more moves depend.
 
-    `coarse` are cells that somebody used as a whole, `unseen` says that memory may change unseen.
+    `coarse` are cells that somebody used as a whole, `unseen` says that memory may change unseen,
+    `meddling` that one client's move can take another's next step away or put another in its place.
     """
 
     def __init__(self, *, unseen: bool = False) -> None:
         self.coarse: set[str] = set()
         self.unseen = unseen
+        self.meddling = False
         self.news = False
         self._parent: dict[Thing, Thing] = {}
 
@@ -208,6 +210,11 @@ class Learned:
         """Memory was found that may change unseen."""
         self.news = self.news or not self.unseen
         self.unseen = True
+
+    def meddles(self) -> None:
+        """A client's next step was changed by another one's move."""
+        self.news = self.news or not self.meddling
+        self.meddling = True
 
     def _root(self, thing: Thing) -> Thing:
         while (parent := self._parent.get(thing, thing)) != thing:

@@ -13,7 +13,7 @@ from asyncio import tasks
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import Context
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -79,6 +79,7 @@ class Timer:
     """A callback for later. `epoch` counts the moves made when it was set."""
 
     handle: asyncio.TimerHandle
+    context: Context
     delay_s: float
     epoch: int
     number: int
@@ -162,14 +163,14 @@ class Loop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._now_s
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self,
         delay: float,
         callback: Callable[..., object],
@@ -178,19 +179,22 @@ class Loop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
+        context = copy_context() if context is None else context
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         if when <= self._now_s:
             self._ready.append(handle)
             return handle
         self._numbered += 1
-        self.timers[id(handle)] = Timer(handle, when - self._now_s, self.epoch, self._numbered)
+        self.timers[id(handle)] = Timer(
+            handle, context, when - self._now_s, self.epoch, self._numbered
+        )
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:

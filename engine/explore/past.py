@@ -5,12 +5,12 @@ Only calls in one group of accounts need an order between them, because lineariz
 each other's states. The groups are learned: where a call joins two, the search begins again.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from engine.explore.automaton import Node, Outcome
 from engine.explore.faults import Faults
-from engine.explore.frozen import Unfit
+from engine.explore.frozen import LearnedMore, Unfit
 from engine.explore.independence import Learned, Thing, things_of
 from engine.explore.steps import Step
 from engine.history import CallRecord
@@ -18,22 +18,6 @@ from engine.history import CallRecord
 CALLS_MAX = 16  # of one client; each call is one bit
 Masks = tuple[tuple[Thing, int], ...]
 Before = tuple[tuple[int, int], ...]
-
-
-class LearnedMore(Exception):
-    """Something was found out that the states so far did not know; the search begins again."""
-
-
-@dataclass(slots=True)
-class Known:
-    """What is known of a setting from the start, because an earlier search learned it.
-
-    `in_order` are cells whose dict's order somebody looked at, `groups` the accounts that calls
-    have connected.
-    """
-
-    in_order: set[str] = field(default_factory=set)
-    groups: Learned = field(default_factory=Learned)
 
 
 class Past:

@@ -1,40 +1,53 @@
-"""The memory of one service instance, put in place before a client goes on and taken out after.
+"""Memory that is put before a client bit by bit: what it looked at, and what it changed, is known.
 
-`Recalled` stands where a runtime is expected. Its cells say when they are touched, its mutexes are
-only names: whether one is free is not for a single client to know.
+`Recalled` stands where a runtime is expected. Its cells find their values in the memory that the
+resumption was given, and note each look and each change. Its mutexes are only names: whether one is
+free is not for a single client to know.
+
+A plain dict is looked at key by key. As soon as somebody looks at all of it, its order matters: the
+search begins again and keeps the cell as one thing.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from engine.explore.frozen import Contents, MutexId, Unfit, Unordered, freeze, refill, thaw
+from engine.explore.frozen import (
+    CONTAINERS,
+    LearnedMore,
+    MutexId,
+    Unfit,
+    freeze,
+    freeze_item,
+    refill,
+    thaw,
+    thaw_item,
+)
+from engine.explore.independence import Learned
 from engine.explore.stage import Stage
 from engine.explore.steps import SteppedMutex, SteppedRuntime
-from engine.explore.tables import Pairs
 
 T = TypeVar("T")
 
-# What the cells of one instance hold by name, those at their initial value left out.
-Memory = Pairs[Any]
-# Kept in memory under a name no cell has: how many mutexes of each name were made.
-_MADE = "\0mutexes made"
+
+class Item(NamedTuple):
+    """One thing in memory: an instance's cell, or one key of the dict in it (`keyed`)."""
+
+    instance: int
+    cell: str
+    keyed: bool = False
+    key: Any = None
 
 
-class OrderMatters(BaseException):
-    """Code under test looked at the order of a dict, which was not part of the state yet."""
-
-
-class Rememberer(Protocol):
-    """Whose memory it is."""
-
-    stage: Stage
-    mutexes: dict[MutexId, "NamedMutex"]
-    in_order: set[str]
-    touched: int | None
-    aliased: bool
+# What items hold that is not what they began with.
+Memory = Mapping[Item, Any]
+UNCHANGED = "unchanged\0"
+ABSENT = "absent\0"
+_MADE = "mutexes made\0"
 
 
 class NamedMutex(SteppedMutex):
+    """A mutex of which one client knows only the name."""
+
     __slots__ = ("mutex_id",)
 
     def __init__(self, stage: Stage, mutex_id: MutexId) -> None:
@@ -42,103 +55,228 @@ class NamedMutex(SteppedMutex):
         self.mutex_id = mutex_id
 
 
-class _Cell:
-    """A cell that tells its runtime when it is touched."""
+class Recall:
+    """What one client finds in memory, resumption by resumption."""
 
-    __slots__ = ("_held", "_initial", "_name", "_runtime")
+    def __init__(self, stage: Stage, learned: Learned) -> None:
+        self.learned = learned
+        self.looked: dict[Item, Any] = {}
+        self.changed: dict[Item, Any] = {}
+        self._stage = stage
+        self._memory: Memory = {}
+        self._mutexes: dict[MutexId, NamedMutex] = {}
+        self._open: dict[Item, _Container] = {}
+
+    def begin(self, memory: Memory, *, same_request: bool) -> None:
+        """From now on this is the memory."""
+        self._memory = memory
+        self.looked, self.changed = {}, {}
+        # Who has held a container may hold it still, and look at it without asking for it.
+        containers = self._open if same_request else {}
+        self._open = {}
+        for item, container in containers.items():
+            self.open(item, container)
+
+    def end(self) -> None:
+        """Note what has become of the containers that were looked at."""
+        for item, container in self._open.items():
+            now = container.frozen()
+            if now != self.look(item, container.initial):
+                self.change(item, now, container.initial)
+
+    def look(self, item: Item, initial: Any) -> Any:
+        """The item's value, frozen."""
+        if item in self.changed:
+            now = self.changed[item]
+            return initial if now == UNCHANGED else now
+        held = self._memory.get(item, UNCHANGED)
+        self.looked.setdefault(item, held)
+        return initial if held == UNCHANGED else held
+
+    def change(self, item: Item, value: Any, initial: Any) -> None:
+        """Give the item another value."""
+        self.changed[item] = UNCHANGED if value == initial else value
+
+    def open(self, item: Item, container: "_Container") -> None:
+        """Fill a container with what it holds now, once in each resumption."""
+        if item not in self._open:
+            self._open[item] = container
+            refill(container.held, thaw(self.look(item, container.initial), self.mutex))
+
+    def mutex(self, mutex_id: MutexId) -> NamedMutex:
+        """The client's object for that mutex."""
+        if mutex_id not in self._mutexes:
+            self._mutexes[mutex_id] = NamedMutex(self._stage, mutex_id)
+        return self._mutexes[mutex_id]
+
+    def use_whole(self, cell: str) -> None:
+        """Somebody looked at all of a dict. LearnedMore."""
+        self.learned.use_whole(cell)
+        raise LearnedMore
+
+
+class _Value:
+    """A cell with an immutable value."""
 
     explored_memory = True
 
-    def __init__(self, runtime: "Recalled", name: str, initial: Any) -> None:
-        self._runtime = runtime
-        self._name = name
-        self._held = initial
-        if type(initial) is dict:
-            self._held = Unordered(initial, self._noticed)
-        self._initial = self.frozen()
+    def __init__(self, recall: Recall, item: Item, initial: Any) -> None:
+        self._recall = recall
+        self._item = item
+        self._initial = freeze_item(initial)
 
     @property
     def value(self) -> Any:
-        self._runtime.touch(aliased=isinstance(self._initial, Contents))
-        return self._held
+        return thaw_item(self._recall.look(self._item, self._initial), self._recall.mutex)
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._runtime.touch(aliased=False)
-        if isinstance(self._initial, Contents) or isinstance(value, dict | set | list):
-            raise Unfit(f"the container in cell {self._name!r} is replaced by another one")
-        self._held = value
-
-    def frozen(self) -> Any:
-        try:
-            return freeze(self._held, in_order=self._name in self._runtime.in_order)
-        except Unfit as why:
-            raise Unfit(f"cell {self._name!r} holds {why}") from None
-
-    def changed(self) -> bool:
-        return bool(self.frozen() != self._initial)
-
-    def put(self, memory: Mapping[str, Any]) -> None:
-        frozen = memory.get(self._name, self._initial)
-        value = thaw(frozen, self._runtime.mutex_of)
-        if isinstance(frozen, Contents):
-            refill(self._held, value)
-        else:
-            self._held = value
-
-    def _noticed(self) -> None:
-        self._runtime.notice(self._name)
+        frozen = _fit(freeze_item, value, self._item)
+        self._recall.change(self._item, frozen, self._initial)
 
 
-class Recalled(SteppedRuntime):
-    """A runtime whose memory is put in place, and taken out, by its Solo."""
+class _Container:
+    """A cell with a container that is looked at as a whole."""
 
     explored_memory = True
 
-    def __init__(self, solo: Rememberer, number: int) -> None:
-        super().__init__(solo.stage)
-        self._solo = solo
-        self._number = number
-        self._built = 0
-        self._memory: dict[str, Any] = {}
-        self._own: dict[str, _Cell] = {}
+    def __init__(self, recall: Recall, item: Item, initial: Any) -> None:
+        self._recall = recall
+        self._item = item
+        self.held = initial
+        self.initial = self.frozen()
+
+    def frozen(self) -> Any:
+        return _fit(freeze, self.held, self._item)
+
+    @property
+    def value(self) -> Any:
+        self._recall.open(self._item, self)
+        return self.held
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        raise Unfit(f"the container in cell {self._item.cell!r} is replaced by another one")
+
+
+class _Keyed(_Container):
+    """A cell with a plain dict, looked at key by key."""
+
+    def __init__(self, recall: Recall, item: Item, initial: dict[Any, Any]) -> None:
+        pairs = {key: _fit(freeze_item, value, item) for key, value in initial.items()}
+        self.held = _Dict(recall, item, pairs)
+
+    @property
+    def value(self) -> Any:
+        return self.held
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        raise Unfit("the dict in a cell is replaced by another one")
+
+
+class _Dict(dict[Any, Any]):
+    """A dict whose values are elsewhere."""
+
+    def __init__(self, recall: Recall, item: Item, initial: Mapping[Any, Any]) -> None:
+        super().__init__()
+        self._recall = recall
+        self._cell = item
+        self._initial = initial
+
+    def _look(self, key: Any) -> Any:
+        item = self._cell._replace(keyed=True, key=freeze_item(key))
+        return self._recall.look(item, self._initial.get(key, ABSENT))
+
+    def _change(self, key: Any, value: Any) -> None:
+        item = self._cell._replace(keyed=True, key=freeze_item(key))
+        self._recall.change(item, value, self._initial.get(key, ABSENT))
+
+    def __contains__(self, key: object) -> bool:
+        return bool(self._look(key) != ABSENT)
+
+    def __getitem__(self, key: Any) -> Any:
+        frozen = self._look(key)
+        if frozen == ABSENT:
+            raise KeyError(key)
+        return thaw_item(frozen, self._recall.mutex)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._change(key, _fit(freeze_item, value, self._cell))
+
+    def __delitem__(self, key: Any) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._change(key, ABSENT)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        frozen = self._look(key)
+        return default if frozen == ABSENT else thaw_item(frozen, self._recall.mutex)
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
+
+
+def _as_a_whole(self: _Dict, *args: Any, **items: Any) -> Any:
+    self._recall.use_whole(self._cell.cell)
+
+
+# Assigned here, so that the list of what looks at all of a dict can be read at a glance.
+for _name in (
+    *("__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__or__", "__ior__", "__ror__"),
+    *("keys", "values", "items", "popitem", "clear", "update", "copy", "__repr__"),
+):
+    setattr(_Dict, _name, _as_a_whole)
+
+
+def _fit(frozen: Callable[[Any], Any], value: Any, item: Item) -> Any:
+    try:
+        return frozen(value)
+    except Unfit as why:
+        raise Unfit(f"cell {item.cell!r} holds {why}") from None
+
+
+class Recalled(SteppedRuntime):
+    """The runtime of one service instance as a single client sees it."""
+
+    explored_memory = True
+
+    def __init__(self, stage: Stage, number: int, recall: Recall) -> None:
+        super().__init__(stage, number)
         self.building = True
-        self.in_order = solo.in_order
-
-    def touch(self, *, aliased: bool) -> None:
-        self._solo.touched = self._number
-        self._solo.aliased = self._solo.aliased or aliased
-
-    def notice(self, name: str) -> None:
-        if name not in self.in_order:
-            self.in_order.add(name)
-            raise OrderMatters
-
-    def mutex_of(self, mutex_id: MutexId) -> NamedMutex:
-        return self._solo.mutexes.setdefault(mutex_id, NamedMutex(self._solo.stage, mutex_id))
+        self._recall = recall
+        self._built = 0
+        self._own: dict[str, Any] = {}
 
     def mutex(self, name: str) -> NamedMutex:
-        if self.building:  # the same ones in whichever client's Solo the instance is built
+        if self.building:  # the same ones in whichever client's sight the instance is built
             self._built += 1
-            return self.mutex_of(MutexId(self._number, name, -self._built))
-        self.touch(aliased=False)
-        made = dict(self._memory.get(_MADE, ()))
-        made[name] = number = made.get(name, 0) + 1
-        self._memory[_MADE] = tuple(sorted(made.items()))
-        return self.mutex_of(MutexId(self._number, name, number))
+            return self._recall.mutex(MutexId(self._number, name, -self._built))
+        made = Item(self._number, _MADE, True, name)
+        number = self._recall.look(made, 0) + 1
+        self._recall.change(made, number, 0)
+        return self._recall.mutex(MutexId(self._number, name, number))
 
     def cell(self, name: str, initial: Callable[[], T]) -> Any:
         if name not in self._own:
-            cell = self._own[name] = _Cell(self, name, initial())
-            cell.put(self._memory)
+            value, item = initial(), Item(self._number, name)
+            kind: Any = _Container if isinstance(value, CONTAINERS) else _Value
+            if type(value) is dict and name not in self._recall.learned.coarse:
+                kind = _Keyed
+            self._own[name] = kind(self._recall, item, value)
         return self._own[name]
 
-    def put(self, memory: Memory) -> None:
-        self._memory = dict(memory)
-        for cell in self._own.values():
-            cell.put(self._memory)
 
-    def take(self) -> Memory:
-        kept = {name: value for name, value in self._memory.items() if name not in self._own}
-        kept |= {name: cell.frozen() for name, cell in self._own.items() if cell.changed()}
-        return tuple(sorted(kept.items(), key=lambda pair: pair[0]))
+def remembering(memory: Memory, changed: Mapping[Item, Any]) -> dict[Item, Any]:
+    """The memory with what was changed."""
+    together = {**memory, **changed}
+    return {item: value for item, value in together.items() if value != UNCHANGED}

@@ -53,6 +53,8 @@ class Recorder:
         self._lanes += len(born)
         self._latest.update({lane.name: number for lane in born})
         used = self._used(seen)
+        if any(l is not seen.lane and l.pending is not step for l, step, _ in self._pending):
+            self._learned.meddles()
         # Kept here: when a run has ended, nobody waits for anything any more.
         self._pending = [
             (lane, lane.pending, -1 if lane.instance is None else lane.instance)

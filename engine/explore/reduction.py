@@ -18,7 +18,8 @@ be struck by a fault:
 - A move that can have to wait races with every move it depends on, not with the latest only: the
   latest may be the one that let it go on. What waits for ever at a deadlock races like a move.
 - The move after which nobody can go on uses everything: a deadlock also ends others' faults.
-- Under faults that strike more than a client's own step (all but `cancel`), sleep sets only.
+- Sleep sets only where one client's move can take another's next step away: under faults that
+  strike more than a client's own step (all but `cancel`), and with asyncio's timers.
 """
 
 import time

@@ -1,10 +1,11 @@
 """What all clients of a run share, as a value."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from engine.explore.automaton import Node, Outcome
 from engine.explore.frozen import MutexId
-from engine.explore.recall import Memory
+from engine.explore.recall import Item, remembering
 from engine.explore.steps import Step
 from engine.explore.tables import Database, Pairs, lookup, stored
 from engine.ports import Row
@@ -15,7 +16,7 @@ class Shared(NamedTuple):
 
     db: Database
     held: tuple[tuple[MutexId, str], ...] = ()
-    memories: tuple[tuple[int, Memory], ...] = ()
+    memory: frozenset[tuple[Item, Any]] = frozenset()
     caches: tuple[tuple[int, Pairs[Row]], ...] = ()
 
 
@@ -24,15 +25,14 @@ def affected(shared: Shared, outcome: Outcome) -> Shared:
     if outcome.released:
         held = tuple(pair for pair in shared.held if pair[0] not in outcome.released)
         shared = shared._replace(held=held)
-    if outcome.touched is not None:
-        shared = remembering(shared, *outcome.touched)
-    return shared
+    return recalling(shared, outcome.changed)
 
 
-def remembering(shared: Shared, instance: int, memory: Memory) -> Shared:
-    others = [pair for pair in shared.memories if pair[0] != instance]
-    kept = [(instance, memory)] if memory else []
-    return shared._replace(memories=tuple(sorted(others + kept, key=lambda pair: pair[0])))
+def recalling(shared: Shared, changed: Mapping[Item, Any]) -> Shared:
+    """With this changed in memory."""
+    if not changed:
+        return shared
+    return shared._replace(memory=frozenset(remembering(dict(shared.memory), changed).items()))
 
 
 def cached(shared: Shared, node: Node, step: Step) -> tuple[Shared, Row | None]:

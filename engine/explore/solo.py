@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from engine.errors import WalletraceError
 from engine.explore.client import Client, House
 from engine.explore.frozen import MutexId, Unfit
+from engine.explore.independence import Learned
 from engine.explore.model import THROWS_MAX, announce, stepping
-from engine.explore.recall import Memory, NamedMutex, Recalled
+from engine.explore.recall import Item, Memory, NamedMutex, Recall, Recalled
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import SteppedMutex, SteppedRuntime, SteppedStore
 from engine.explore.unseen import outline
@@ -43,11 +44,12 @@ CANCELLED = Input(error=asyncio.CancelledError())
 class Resumed(NamedTuple):
     """What a resumption did, beside announcing the next step.
 
-    `touched` is the instance whose memory was looked at or changed, with what it holds now.
-    `opened` and `closed` are the numbers of the client's calls that were invoked, and answered.
+    `looked` is what it found in memory, in the order in which it looked. `opened` and `closed` are
+    the numbers of the client's calls that were invoked, and answered.
     """
 
-    touched: tuple[int, Memory] | None
+    looked: tuple[tuple[Item, Any], ...]
+    changed: Mapping[Item, Any]
     released: tuple[MutexId, ...]
     opened: range
     closed: tuple[int, ...]
@@ -61,29 +63,27 @@ class _Stage(Stage):
     solo: "Solo"
 
     def make_runtime(self, number: int) -> SteppedRuntime:
-        runtime = self.solo.runtimes[number] = Recalled(self.solo, number)
-        runtime.put(self.solo.memories.get(number, ()))
+        runtime = self.solo.runtimes[number] = Recalled(self, number, self.solo.recall)
         return runtime
+
+    def shared_mutex(self, name: str) -> SteppedMutex:
+        return self.solo.recall.mutex(MutexId(-1, name, 0))
 
 
 class Solo:
     """The coroutine of one client, or of a piece of its background work."""
 
-    def __init__(self, setting: Setting, number: int, in_order: set[str]) -> None:
+    def __init__(self, setting: Setting, number: int, learned: Learned) -> None:
         program = setting.scenario.programs[number]
-        self.in_order = in_order
         self.lane = Lane(program.name, after=program.after)
         self.runtimes: dict[int, Recalled] = {}
-        self.mutexes: dict[MutexId, NamedMutex] = {}
-        self.memories: Mapping[int, Memory] = {}
         self.watched: list[tuple[object, object]] = []
-        self.touched: int | None = None
-        self.aliased = False
         self.births: list[tuple[Lane, Coroutine[Any, Any, None]]] = []
         self._left: list[tuple[Lane, Coroutine[Any, Any, None]]] = []
         self._current = self.lane
         self.stage: Stage = _Stage(announce, lambda: self._current, self._launch, solo=self)
         self.stage.built = self._built
+        self.recall = Recall(self.stage, learned)
         house = self._house = House(
             self.stage,
             setting.scenario,
@@ -99,17 +99,15 @@ class Solo:
         """The client's calls that have ended, without their times."""
         return tuple(self.stage.history)
 
-    def resume(self, given: Input, memories: Mapping[int, Memory]) -> Resumed:
+    def resume(self, given: Input, memory: Memory) -> Resumed:
         """Go on to the next step, or to the end."""
         stage = self.stage
         opened, closed = stage.opened, len(stage.history)
-        self._put(memories)
+        self._put(memory)
         self._advance(given)
         if stage.opened - len(stage.history) > 1:
             raise Unfit("one client makes several calls at once")
-        touched = None
-        if self.touched is not None:
-            touched = self.touched, self.runtimes[self.touched].take()
+        self.recall.end()
         if any(outline(parts) != before for parts, before in self.watched):
             raise Unfit("the code under test keeps memory outside Runtime.cell")
         answered = tuple(
@@ -119,18 +117,14 @@ class Solo:
         )
         released = tuple(_id_of(mutex) for mutex in stage.released)
         births = len(self.births)
-        return Resumed(touched, released, range(opened, stage.opened), answered, births)
+        looked = tuple(self.recall.looked.items())
+        new = range(opened, stage.opened)
+        return Resumed(looked, self.recall.changed, released, new, answered, births)
 
-    def _put(self, memories: Mapping[int, Memory]) -> None:
-        self.memories = memories
-        for number, runtime in self.runtimes.items():
-            runtime.put(memories.get(number, ()))
+    def _put(self, memory: Memory) -> None:
+        self.recall.begin(memory, same_request=self.lane.instance is not None)
         self.stage.released.clear()
         self._close_births()
-        # Who has held a container of a cell may still do so, and look at it unseen.
-        held = self.aliased and self.lane.instance is not None
-        self.aliased = held
-        self.touched = self.lane.instance if held else None
 
     def _advance(self, given: Input) -> None:
         lane = self.lane
@@ -144,11 +138,12 @@ class Solo:
             lane.ended = True
             raise
 
-    def sweep(self, number: int, memories: Mapping[int, Memory]) -> Memory:
-        """The instance forgets its idle locks; what it holds in memory then."""
-        self._put(memories)
+    def sweep(self, number: int, memory: Memory) -> Mapping[Item, Any]:
+        """The instance forgets its idle locks; what that changes in memory."""
+        self._put(memory)
         self._house.swept(number)
-        return self.runtimes[number].take()
+        self.recall.end()
+        return self.recall.changed
 
     def become(self, birth: int) -> None:
         """From now on this is the background work that was the last resumption's `birth`-th."""

@@ -49,6 +49,15 @@ class Stage:
         """The runtime of service instance `number`."""
         return SteppedRuntime(self, number)
 
+    def shared_mutex(self, name: str) -> SteppedMutex:
+        """A mutex that all clients know by this name."""
+        for mutex in self.mutexes:
+            if mutex.name == name and mutex.shared:
+                return mutex
+        made = SteppedMutex(self, name, shared=True)
+        self.mutexes.append(made)
+        return made
+
     def new_id(self) -> str:
         """A call id that names its client: the same in every schedule."""
         lane = self.current()

@@ -15,12 +15,11 @@ from engine.explore.controller import Move, run_schedule
 from engine.explore.count import Count, Limits, count
 from engine.explore.ends import End, end_of
 from engine.explore.faults import Faults
-from engine.explore.frozen import Unfit
+from engine.explore.frozen import LearnedMore, Unfit
 from engine.explore.graph import Graph, State, Taken
 from engine.explore.harvest import LOSING_KEPT_MAX
+from engine.explore.independence import Learned
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
-from engine.explore.past import Known, LearnedMore
-from engine.explore.recall import OrderMatters
 from engine.explore.search import (
     Budget,
     Explored,
@@ -47,16 +46,16 @@ async def explore_states(
     on_progress: OnProgress | None = None,
 ) -> Explored:
     """Count all interleavings of `setting` and find the shortest losing one. Unfit."""
-    started, known = time.monotonic(), Known()
+    started, known = time.monotonic(), Learned()
     limits = Limits(budget.states_max, started + budget.seconds_max, budget.memory_mb_max)
     while True:
-        graph, known.groups.news = None, False
+        graph, known.news = None, False
         try:
             graph = Graph(setting, faults, known)
             counted = count(graph, limits, on_progress)
             await _sample(graph, setting, open_world, faults)
             witness = await _witness(graph, setting, open_world, faults, counted, limits)
-        except (OrderMatters, LearnedMore):
+        except LearnedMore:
             continue  # the graph is built anew with what is known now
         finally:
             if graph is not None:

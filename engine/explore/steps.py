@@ -109,11 +109,12 @@ class Host(Protocol):
 class SteppedMutex:
     """A mutex whose acquisition is a step. Its release is none: it only lets others go on."""
 
-    __slots__ = ("_host", "held_by", "name")
+    __slots__ = ("_host", "held_by", "name", "shared")
 
-    def __init__(self, host: Host, name: str) -> None:
+    def __init__(self, host: Host, name: str, *, shared: bool = False) -> None:
         self._host = host
         self.name = name
+        self.shared = shared
         self.held_by: str | None = None
 
     async def __aenter__(self) -> None:

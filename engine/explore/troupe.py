@@ -40,7 +40,7 @@ class Troupe:
         changed: Callable[[Puppet], None],
         kinds: set[str],
     ) -> None:
-        self.loop = Loop(self._create_task)
+        self.loop = Loop(self._create_task)  # type: ignore[abstract]
         self.progress = 0
         self._kinds = kinds
         self._stage = stage
@@ -89,7 +89,7 @@ class Troupe:
 
     def may_cancel(self, puppet: Puppet) -> bool:
         """Whether something but the controller may cancel the puppet's task: a parent, a timer."""
-        own = any(timer.handle._context.get(_LANE) is puppet.lane for timer in self._timers())
+        own = any(timer.context.get(_LANE) is puppet.lane for timer in self._timers())
         return own or "." in puppet.lane.name
 
     def able(self, lane: Lane, ready: Callable[[Lane], bool]) -> bool:
@@ -132,7 +132,7 @@ class Troupe:
         for timer in self._timers():
             if timer in self._of_timer:
                 continue
-            owner = self.puppets[timer.handle._context.get(_LANE, driven.lane)]
+            owner = self.puppets[timer.context.get(_LANE, driven.lane)]
             owner.timers += 1
             name = f"{owner.lane.name}@{owner.timers}"
             lane = Lane(name, owner.lane.instance, background=True, dead=owner.lane.dead)
@@ -182,7 +182,7 @@ class Troupe:
         """The task's puppet behind a timer's."""
         if puppet.timer is None:
             return puppet
-        return self.puppets[puppet.timer.handle._context.get(_LANE, puppet.lane)]
+        return self.puppets[puppet.timer.context.get(_LANE, puppet.lane)]
 
     def _is_due(self, puppet: Puppet) -> bool:
         now, timer = puppet.now, puppet.timer

@@ -12,7 +12,6 @@ from engine.explore.client import Client
 from engine.explore.model import run_now
 from engine.explore.scenario import Program, Scenario
 from engine.explore.search import Budget
-from engine.explore.steps import SteppedStore
 from engine.history import Entry, Receipt
 from engine.locks.per_user import PerUserLock
 from engine.money import show_cents
@@ -111,10 +110,10 @@ def _transfer(source: str, target: str) -> Story:
 
 async def _two_keys(client: Client) -> None:
     """Straight on the store, without a wallet between: exactly four steps."""
-    store = SteppedStore(client._stage.perform)
+    store = client.store()
     for account in ("b", "l"):
         row = (await store.read((account,))).rows[account]
-        call = Call(f"{client._lane.name}.{account}", Add(account, 1))
+        call = client.new_call(Add(account, 1))
         await store.write(call, (Change(account, row.balance, row.balance + 1, row.version),))
 
 

@@ -1,11 +1,11 @@
-"""What may strike whom, what a budget allows, and who answers: the pure decisions."""
+"""What may strike whom, what a budget allows, who answers, and how a fault is told."""
 
 import asyncio
 
 import pytest
 
 from engine.errors import UsageError
-from engine.explore.cells import explore_cell
+from engine.explore.cells import explore_cell, replay_cell
 from engine.explore.faults import FAULTS, Facts, Faults, How, fault_moves
 from engine.explore.scenario import instance_number, known_topology
 from engine.verdicts import Verdict
@@ -88,3 +88,42 @@ def test_three_processes_break_a_mutex_in_memory_and_not_a_row_lock() -> None:
         ("db-row", "sqlite"): Verdict.SAFE,
     }
     assert all(cell.as_expected for cell in cells.values())
+
+
+TOLD = [
+    ("none", "A B A A!busy B B", "A writes alice 500.00 → the database is busy; try again"),
+    ("none", "A B A!drop B B", "A loses its connection before it reads alice"),
+    ("none", "A B A A!unheard B B", "A writes alice 500.00; that stands, but its connection"),
+    ("none", "A A A!sweep A B B B", "A its service instance forgets its idle locks"),
+    ("db-row", "A A A!expire B B A A A B B B", "A its leases run out, and it does not notice"),
+    ("db-row", "A A A!expire B B A A A B B B", "A writes alice 500.00 → the lease on 'alice' has"),
+]
+
+
+@pytest.mark.parametrize(("lock", "schedule", "says"), TOLD)
+def test_a_schedule_with_a_fault_is_told_alike_on_either_store(
+    lock: str, schedule: str, says: str
+) -> None:
+    once = Faults(busy=1, lost=1, expire=1, sweep=1)
+    told = [
+        asyncio.run(
+            replay_cell(
+                SCENARIOS["documented-race"],
+                lock,
+                "one-service",
+                store,
+                tuple(schedule.split()),
+                faults=once,
+            )
+        )
+        for store in ("memory", "sqlite")
+    ]
+    assert told[0] == told[1]
+    assert any(f"{e.client} {e.text}".startswith(says) for e in told[0].events)
+
+
+def test_what_is_nobodys_step_preempts_nobody() -> None:
+    race, faults = SCENARIOS["documented-race"], Faults(sweep=1)
+    schedule = ("A", "A", "A!sweep", "A", "B", "B", "B")
+    swept = asyncio.run(replay_cell(race, "none", "one-service", "memory", schedule, faults=faults))
+    assert swept.preemptions == 0

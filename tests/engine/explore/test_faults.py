@@ -9,7 +9,7 @@ import pytest
 from engine.cached_reads import CachedReads
 from engine.catalog import MakeLock, lock_strategy
 from engine.errors import Conflict, SystemFault, VersionChanged
-from engine.explore.cells import replay_cell, worlds
+from engine.explore.cells import worlds
 from engine.explore.client import Client, Parts
 from engine.explore.faults import Faults
 from engine.explore.scenario import Program, Scenario
@@ -282,42 +282,3 @@ def test_a_run_in_which_no_fault_struck_is_judged_by_the_correct_balances(faults
     assert cell.verdict is Verdict.BROKEN
     assert cell.witness is not None
     assert not any("!" in move for move in cell.witness.schedule)
-
-
-TOLD = [
-    ("none", "A B A A!busy B B", "A writes alice 500.00 → the database is busy; try again"),
-    ("none", "A B A!drop B B", "A loses its connection before it reads alice"),
-    ("none", "A B A A!unheard B B", "A writes alice 500.00; that stands, but its connection"),
-    ("none", "A A A!sweep A B B B", "A its service instance forgets its idle locks"),
-    ("db-row", "A A A!expire B B A A A B B B", "A its leases run out, and it does not notice"),
-    ("db-row", "A A A!expire B B A A A B B B", "A writes alice 500.00 → the lease on 'alice' has"),
-]
-
-
-@pytest.mark.parametrize(("lock", "schedule", "says"), TOLD)
-def test_a_schedule_with_a_fault_is_told_alike_on_either_store(
-    lock: str, schedule: str, says: str
-) -> None:
-    once = Faults(busy=1, lost=1, expire=1, sweep=1)
-    told = [
-        asyncio.run(
-            replay_cell(
-                SCENARIOS["documented-race"],
-                lock,
-                "one-service",
-                store,
-                tuple(schedule.split()),
-                faults=once,
-            )
-        )
-        for store in ("memory", "sqlite")
-    ]
-    assert told[0] == told[1]
-    assert any(f"{e.client} {e.text}".startswith(says) for e in told[0].events)
-
-
-def test_what_is_nobodys_step_preempts_nobody() -> None:
-    race, faults = SCENARIOS["documented-race"], Faults(sweep=1)
-    schedule = ("A", "A", "A!sweep", "A", "B", "B", "B")
-    swept = asyncio.run(replay_cell(race, "none", "one-service", "memory", schedule, faults=faults))
-    assert swept.preemptions == 0
