@@ -46,7 +46,9 @@ class TimelineEvent:
 class Witness:
     """A schedule that breaks something. `schedule` replays it, `explanation` says it in words.
 
-    `outcome` is the key under which the cell's `outcomes` count it.
+    `outcome` is the key under which the cell's `outcomes` count it. `preemptions` are those of the
+    order in which it is told; `preemptions_fewest` is what the losing schedule with the fewest
+    needs, where a state graph has proven that none needs less.
     """
 
     schedule: tuple[str, ...]
@@ -57,6 +59,7 @@ class Witness:
     correct: Mapping[str, int] | None
     final: Mapping[str, int]
     outcome: str = ""
+    preemptions_fewest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,14 @@ class Finding:
     client: str = ""
 
 
-def exit_status(verdict: Verdict, *, expected: Verdict | None = None) -> int:
-    """The process's exit status for `verdict`; see the table above."""
-    if verdict == expected:
+def exit_status(
+    verdict: Verdict, *, expected: Verdict | None = None, allow_bounded: bool = False
+) -> int:
+    """The process's exit status for `verdict`; see the table above.
+
+    `allow_bounded`: whoever asks is content if nothing broke in what was explored.
+    """
+    if verdict == expected or (allow_bounded and verdict is Verdict.BOUNDED):
         return EXIT_OK
     if verdict in (Verdict.BOUNDED, Verdict.UNKNOWN):
         return EXIT_UNDECIDED

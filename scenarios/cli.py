@@ -10,7 +10,7 @@ import typer
 
 from engine.errors import UsageError, WalletraceError
 from engine.verdicts import EXIT_FAULT, EXIT_UNDECIDED, EXIT_USAGE
-from scenarios import explore_commands, load_commands, report_command, zoo_command
+from scenarios import explore_command, explore_commands, load_commands, report_command, zoo_command
 from scenarios.console import err
 
 EXIT_INTERRUPTED = 130
@@ -47,7 +47,7 @@ def _options(
 
 
 app.command("list")(explore_commands.list_parts)
-app.command()(explore_commands.explore)
+app.command()(explore_command.explore)
 app.command()(explore_commands.replay)
 app.command()(explore_commands.compare)
 app.command()(load_commands.bench)

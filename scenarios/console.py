@@ -63,7 +63,10 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "expected": cell.expected,
         "as_expected": cell.as_expected,
         "kinds": list(cell.kinds),
+        "method": cell.method,
         "interleavings": cell.interleavings,
+        "states": cell.states,
+        "backoffs_max": cell.backoffs_max,
         "losing": cell.losing,
         "outcomes": dict(cell.outcomes),
         "witness": None if cell.witness is None else witness_json(cell.witness),
@@ -77,6 +80,7 @@ def witness_json(witness: Witness) -> dict[str, Any]:
     return {
         "schedule": list(witness.schedule),
         "preemptions": witness.preemptions,
+        "preemptions_fewest": witness.preemptions_fewest,
         "outcome": witness.outcome,
         "explanation": witness.explanation,
         "correct": witness.correct and dict(witness.correct),

@@ -1,4 +1,4 @@
-"""`walletrace list`, `explore`, `replay` and `compare`: everything that explores."""
+"""`walletrace list`, `replay` and `compare`."""
 
 import asyncio
 from pathlib import Path
@@ -6,47 +6,35 @@ from typing import Annotated
 
 import typer
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, find
+from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
 from engine.errors import UsageError
-from engine.explore.cells import STORES, explore_cell, replay_cell
+from engine.explore.cells import STORES, replay_cell
 from engine.explore.controller import ScheduleMismatch
 from engine.explore.faults import FAULTS, Faults
 from engine.explore.regression import replay_as_far_as_possible
-from engine.explore.scenario import PROCESSES_MORE, TOPOLOGIES, Scenario
+from engine.explore.scenario import PROCESSES_MORE, TOPOLOGIES
 from engine.explore.search import Budget
 from engine.results import Cell, Witness
-from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, Verdict, exit_status
+from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK
 from reports import junit, markdown, terminal
 from scenarios import matrix, recurrence, saved
 from scenarios.catalogue import SCENARIOS
 from scenarios.console import cell_json, out, print_json, progress
 from scenarios.evidence import Evidence
 from scenarios.fingerprint import fingerprints
+from scenarios.options import (
+    BUDGET,
+    Figure,
+    Json,
+    MaxMemory,
+    MaxRuns,
+    MaxSeconds,
+    MaxStates,
+    PytestFile,
+    Wallet,
+    scenario_named,
+)
 from scenarios.recurrence import replay_json
-
-_BUDGET = Budget()
-_TOPOLOGIES = f"{'|'.join(TOPOLOGIES)}, or {PROCESSES_MORE}."
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Store = Annotated[str, typer.Option(help=f"Where to run: {' or '.join(STORES)}.")]
-Wallet = Annotated[
-    str | None, typer.Option(help="Your own wallet, as module:Class; see docs/own-code.md.")
-]
-MaxInterleavings = Annotated[
-    int, typer.Option(min=1, help="Stop a cell after so many interleavings; it is then bounded.")
-]
-Figure = Annotated[Path | None, typer.Option(help="Draw the schedule's timeline, as .svg or .png.")]
-PytestFile = Annotated[
-    Path | None,
-    typer.Option("--pytest", help="Write a regression test that passes once the code is right."),
-]
-MaxSeconds = Annotated[float, typer.Option(min=0.0, help="Stop a cell after so many seconds.")]
-
-
-def _scenario(name: str) -> Scenario:
-    found = find("scenario", name, SCENARIOS)
-    if not isinstance(found, Scenario):
-        raise UsageError(f"{name!r} is no Scenario", "see engine.explore.scenario")
-    return found
 
 
 def list_parts(as_json: Json = False) -> None:
@@ -71,73 +59,6 @@ def list_parts(as_json: Json = False) -> None:
     out.print("\nNext: [bold]walletrace explore documented-race --lock none[/bold]")
 
 
-def explore(
-    scenario: Annotated[str, typer.Argument(help="A name from `walletrace list`, or module:ATTR.")],
-    lock: Annotated[
-        str | None, typer.Option(help="A lock strategy's name, or your own module:Class.")
-    ] = None,
-    wallet: Wallet = None,
-    store: Store = "memory",
-    topology: Annotated[str, typer.Option(help=_TOPOLOGIES)] = "one-service",
-    faults: Annotated[
-        str | None,
-        typer.Option(
-            help=f"How many of each fault: {', '.join(FAULTS)} (default: the scenario's)."
-            " Like cancel=1,crash=1."
-        ),
-    ] = None,
-    expect: Annotated[
-        Verdict | None, typer.Option(help="Exit 0 if this is the verdict (default: safe).")
-    ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Keep the losing schedule in this file.")
-    ] = None,
-    figure: Figure = None,
-    pytest_file: PytestFile = None,
-    max_interleavings: MaxInterleavings = _BUDGET.interleavings_max,
-    max_seconds: MaxSeconds = _BUDGET.seconds_max,
-    as_json: Json = False,
-) -> None:
-    """Run every interleaving of one scenario; show how many lose money and the shortest that does.
-
-    Exit status: 0 the wanted verdict, 1 another one, 2 wrong usage, 3 not everything was explored.
-    """
-    evidence = Evidence(save, figure, pytest_file)
-    evidence.check()
-    story = _scenario(scenario)
-    with progress("exploring") as advance:
-        cell = asyncio.run(
-            explore_cell(
-                story,
-                lock,
-                topology,
-                store,
-                wallet=wallet,
-                faults=None if faults is None else Faults.parse(faults),
-                budget=Budget(max_interleavings, max_seconds),
-                on_progress=lambda count: advance(count, 0, "interleavings"),
-            )
-        )
-    if as_json:
-        print_json(cell_json(cell))
-    else:
-        terminal.print_cell(out, cell, story.story)
-    if cell.witness is None:
-        evidence.nothing()
-    else:
-        kept = saved.saved_from(cell, cell.witness, story, name=scenario, wallet=wallet)
-        broken, where = expect is Verdict.BROKEN, _found_in(cell)
-        evidence.write(kept, cell.witness, story.story, subtitle=where, broken=broken)
-    raise typer.Exit(exit_status(cell.verdict, expected=expect))
-
-
-def _found_in(cell: Cell) -> str:
-    """Where a witness was found, and how many interleavings are like it."""
-    faults = f", {cell.faults}" if cell.faults else ""
-    found = f"{cell.losing:,} of {cell.interleavings:,} interleavings break it"
-    return f"{cell.topology}, {cell.store}{faults}: {found}"
-
-
 def replay(
     file: Annotated[Path, typer.Argument(help="A file that `explore --save` wrote.")],
     store: Annotated[
@@ -154,7 +75,7 @@ def replay(
     evidence = Evidence(None, figure, pytest_file)
     evidence.check()
     kept = saved.load(file)
-    story, at = _scenario(kept.scenario), store or kept.store
+    story, at = scenario_named(kept.scenario), store or kept.store
     faults, mismatch = Faults.parse(kept.faults), ""
     cell = (story, kept.lock, kept.topology, at, kept.schedule)
     try:
@@ -203,8 +124,10 @@ def compare(
     markdown_file: Annotated[
         Path | None, typer.Option("--markdown", help="Write a Markdown report.")
     ] = None,
-    max_interleavings: MaxInterleavings = _BUDGET.interleavings_max,
-    max_seconds: MaxSeconds = _BUDGET.seconds_max,
+    max_states: MaxStates = BUDGET.states_max,
+    max_runs: MaxRuns = BUDGET.runs_max,
+    max_seconds: MaxSeconds = BUDGET.seconds_max,
+    max_memory: MaxMemory = BUDGET.memory_mb_max,
     as_json: Json = False,
 ) -> None:
     """Fill the whole verdict matrix, in the model and on real SQLite.
@@ -215,10 +138,10 @@ def compare(
         if file is not None:
             _write(file, "")  # what cannot be written is told before the work, not after
     plan = matrix.Plan(
-        scenarios=[_scenario(name) for name in scenario or SCENARIOS],
+        scenarios=[scenario_named(name) for name in scenario or SCENARIOS],
         locks=lock or matrix.locks_for(wallet),
         topologies=topology or list(TOPOLOGIES),
-        budget=Budget(max_interleavings, max_seconds),
+        budget=Budget(max_runs, max_seconds, max_states, max_memory),
         wallet=wallet,
         faults=faults or (),
     )

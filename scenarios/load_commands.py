@@ -16,7 +16,7 @@ from engine.service.settings import Settings
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
 from reports.terminal_load import print_load
 from scenarios.console import out, print_json, progress
-from scenarios.explore_commands import Json
+from scenarios.options import Json
 
 Synchronous = Literal["OFF", "NORMAL", "FULL"]
 Locks = Annotated[

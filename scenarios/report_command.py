@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.explore_commands import Json
+from scenarios.options import Json
 
 
 def report(

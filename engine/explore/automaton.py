@@ -114,7 +114,7 @@ class Automaton:
         """The client's end when its service instance crashes."""
         solo = self._solo(node)
         solo.end()
-        return self._end(node, solo)
+        return self._end(_copy(node), solo)
 
     def swept(self, node: Node, memory: Memory) -> Mapping[Item, Any]:
         """What changes in memory when the client's instance forgets its idle locks."""
@@ -234,8 +234,13 @@ def _learn(kids: Kids, key: object, looked: Sequence[tuple[Item, Any]], outcome:
 
 
 def _rested(node: Node) -> Node:
+    twin = _copy(node)
+    twin.tired, twin.other = False, node
+    return twin
+
+
+def _copy(node: Node) -> Node:
     twin = Node()
     for name in Node.__slots__:
         setattr(twin, name, getattr(node, name))
-    twin.tired, twin.other = False, node
     return twin

@@ -130,10 +130,12 @@ async def explore_cell(
     setting = setting_of(scenario, lock, topology, wallet)
 
     def search(open_world: OpenWorld, on_loop: Heard | None) -> Awaitable[Explored]:
-        # States of asyncio's own locks and tasks cannot be compared: no graph of them.
+        # What asyncio's own locks, tasks and timers hold is unseen: there are no states to
+        # compare, and nobody can tell which of their moves commute. Every schedule is run.
         graph = store == "memory" and on_loop is None
+        asked = counts if on_loop is None else Counts.EXACT
         limit = budget or Budget()
-        return explore_task(Task(setting, open_world, graph, struck, limit, counts, on_progress))
+        return explore_task(Task(setting, open_world, graph, struck, limit, asked, on_progress))
 
     found, on_loop = await in_worlds(setting, store, search)
     declared = struck == scenario.faults and wallet is None

@@ -12,6 +12,8 @@ from engine.explore.world import Ending, World
 from engine.history import CallRecord
 
 STEPS_MAX = 1000
+# Whoever has tried again so often, and can only try again, will never get further.
+SPINS_MAX = 50
 
 
 class Move(NamedTuple):
@@ -104,8 +106,10 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
     previous: Lane | None = None
     while waiting := stage.waiting():
         able = [lane for lane in waiting if _is_ready(world, lane)]
-        # With nobody else to wait for, a back-off is over at once; who spins so is cut off.
-        able = able or [lane for lane in waiting if _backs_off(lane)]
+        # With nobody else to wait for, a back-off is over at once; who only spins is in a livelock.
+        able = able or [
+            lane for lane in waiting if _backs_off(lane) and lane.backoffs < SPINS_MAX
+        ]
         if not able or len(taken) == STEPS_MAX:
             deadlocked = [] if able else waiting
             break
@@ -158,6 +162,7 @@ async def _take(world: World, lane: Lane, how: How) -> Any:
         await (world.crash if how is How.CRASH else world.sweep)(lane.instance)
         return None
     lane.last_move = world.stage.moves
+    lane.backoffs += _backs_off(lane)
     # Who was cancelled once cleans up undisturbed.
     lane.shielded = lane.shielded or how in (How.CANCEL, How.LOSE)
     return await world.advance(lane, how)

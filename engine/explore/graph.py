@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from engine.explore.automaton import Automaton, Node, Outcome
+from engine.explore.controller import SPINS_MAX
 from engine.explore.faults import Facts, Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
 from engine.explore.independence import Learned
@@ -108,7 +109,7 @@ class Graph:
         waiting = self.waiting(state)
         able = [lane for lane in waiting if self._can_go(nodes[lane], common)]
         if not able:
-            able = [lane for lane in waiting if nodes[lane].tired]
+            able = [n for n in waiting if nodes[n].tired and nodes[n].backoffs <= SPINS_MAX]
         for lane in able:
             node = nodes[lane]
             gone = self.gone(node.other if node.tired else node, common)

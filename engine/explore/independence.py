@@ -165,7 +165,9 @@ class Uses:
 
 def mutex(of: Any, place: Place) -> Thing:
     """A mutex as a thing: by name within its instance, the same in every run; else itself."""
-    return ("mutex", of) if place is None else ("mutex", place, of.name)
+    if place is None:
+        return ("mutex", of)
+    return ("mutex", None if of.shared else place, of.name)
 
 
 def touches(taken: Taken) -> Footprint:

@@ -115,16 +115,23 @@ def _deadlock(run: Run) -> str:
         if taken.step.kind in ("acquire", "take"):
             wanted = taken.step.args[0]
             holders[getattr(wanted, "name", wanted)] = taken.move.lane
-    return "deadlock: " + "; ".join(
-        f"{lane} waits for {wanted}, held by {holders.get(wanted, 'nobody')}"
-        for lane, wanted in zip(run.deadlocked, run.awaited, strict=True)
+    stuck = zip(run.deadlocked, run.awaited, strict=True)
+    return f"{_standstill(run)}: " + "; ".join(
+        f"{lane} tries again and again"
+        if wanted == "backoff"
+        else f"{lane} waits for {wanted}, held by {holders.get(wanted, 'nobody')}"
+        for lane, wanted in stuck
     )
+
+
+def _standstill(run: Run) -> str:
+    return "livelock" if "backoff" in run.awaited else "deadlock"
 
 
 def outcome_label(run: Run, findings: Sequence[Finding]) -> str:
     """How a run ended, in words."""
     if run.deadlocked:
-        return "deadlock"
+        return _standstill(run)
     held = ", ".join(
         f"{account}={show_cents(row.balance)}" for account, row in sorted(run.ending.rows.items())
     )

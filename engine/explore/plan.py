@@ -106,11 +106,11 @@ async def _every_schedule(task: Task) -> Explored:
 
 
 async def _few_traces(task: Task) -> Explored:
-    return await _traces(task, min(TRACES_MAX, task.budget.interleavings_max))
+    return await _traces(task, min(TRACES_MAX, task.budget.runs_max))
 
 
 async def _all_traces(task: Task) -> Explored:
-    return await _traces(task, task.budget.interleavings_max)
+    return await _traces(task, task.budget.runs_max)
 
 
 async def _traces(task: Task, runs_max: int) -> Explored:
@@ -135,7 +135,7 @@ async def _by_luck(task: Task, found: Explored) -> Explored:
         task.setting,
         task.open_world,
         faults=task.faults,
-        runs_max=min(SAMPLE_RUNS_MAX, task.budget.interleavings_max),
+        runs_max=min(SAMPLE_RUNS_MAX, task.budget.runs_max),
         seconds_max=min(SAMPLE_SECONDS_MAX, task.budget.seconds_max),
         seed=0,
         depth=PCT_DEPTH,

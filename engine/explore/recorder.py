@@ -53,7 +53,8 @@ class Recorder:
         self._lanes += len(born)
         self._latest.update({lane.name: number for lane in born})
         used = self._used(seen)
-        if any(l is not seen.lane and l.pending is not step for l, step, _ in self._pending):
+        others = (known for known in self._pending if known[0] is not seen.lane)
+        if any(lane.pending is not step for lane, step, _ in others):
             self._learned.meddles()
         # Kept here: when a run has ended, nobody waits for anything any more.
         self._pending = [

@@ -98,9 +98,8 @@ async def explore_reduced(
     only_cancel = replace(faults, cancel=0).none
     while True:
         learned.news = False
-        search = _Search(
-            setting, faults, learned, source=method == "source" and only_cancel, on_run=on_run
-        )
+        source = method == "source" and only_cancel and not learned.meddling
+        search = _Search(setting, faults, learned, source, on_run)
         harvest = search.harvest
         while not harvest.complete and not learned.news:
             if harvest.runs + harvest.redundant >= runs_max:

@@ -51,7 +51,7 @@ def what_breaks(
             *(scenario, lock, topology, store),
             wallet=wallet,
             faults=budget,
-            budget=Budget(interleavings_max=explored_max, states_max=explored_max),
+            budget=Budget(runs_max=explored_max, states_max=explored_max),
         )
     )
     if cell.witness is None:

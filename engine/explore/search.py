@@ -28,9 +28,12 @@ OnProgress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Where a search stops unfinished; the verdict is then `bounded`, or `broken` if it is."""
+    """Where a search stops unfinished; the verdict is then `bounded`, or `broken` if it is.
 
-    interleavings_max: int = 500_000
+    `runs_max` is for schedules that are run one by one, `states_max` for the state graph.
+    """
+
+    runs_max: int = 500_000
     seconds_max: float = 600.0
     states_max: int = 2_000_000
     memory_mb_max: float = 4_000.0
@@ -67,7 +70,7 @@ async def explore(
     """Run every schedule of `setting`, judge each, and keep the shortest losing one."""
     started, harvest, prefix = time.monotonic(), Harvest(), list[int]()
     while not harvest.complete:
-        if harvest.runs >= budget.interleavings_max:
+        if harvest.runs >= budget.runs_max:
             break
         if time.monotonic() - started > budget.seconds_max:
             break

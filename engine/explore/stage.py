@@ -26,6 +26,7 @@ class Lane:
     ids: int = 0
     children: int = 0
     last_move: int = 0
+    backoffs: int = 0
 
 
 @dataclass(slots=True, eq=False)

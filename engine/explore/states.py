@@ -106,7 +106,7 @@ async def _confirmed(
     if not any(finding.kind is worst for finding in witness.findings):
         raise Unfit(f"a replay ends in {witness.outcome}, not in {found.end.label}")
     # The order in which it is told may have more; none of the orders that lose has fewer.
-    return replace(witness, preemptions=found.preemptions)
+    return replace(witness, preemptions_fewest=found.preemptions)
 
 
 async def _sample(graph: Graph, setting: Setting, open_world: OpenWorld, faults: Faults) -> None:

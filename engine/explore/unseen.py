@@ -59,7 +59,7 @@ def _parts(thing: Any, kind: type) -> list[Any]:
 
 
 @functools.cache
-def _layout(kind: type) -> tuple[bool, tuple[str, ...], tuple[Any, ...]]:
+def _layout(kind: Any) -> tuple[bool, tuple[str, ...], tuple[Any, ...]]:
     """Whether objects of the class are not looked into, their slots, and what the class holds."""
     if issubclass(kind, _OPAQUE) or getattr(kind, "explored_memory", False):
         return True, (), ()

@@ -35,7 +35,7 @@ EXHIBITS: dict[str, Exhibit] = {
     for exhibit in sorted(_ALL, key=lambda exhibit: (exhibit.number == 0, exhibit.number))
 }
 
-BUDGET = Budget(interleavings_max=50_000, seconds_max=60.0)
+BUDGET = Budget(runs_max=50_000, seconds_max=60.0)
 
 OnExhibit = Callable[[int, int, str], None]
 

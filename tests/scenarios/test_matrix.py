@@ -62,7 +62,7 @@ def test_a_budget_that_is_too_small_is_undecided() -> None:
         scenarios=[SCENARIOS["check-then-withdraw"]],
         locks=["per-user"],
         topologies=["one-service"],
-        budget=Budget(interleavings_max=10),
+        budget=Budget(runs_max=10, states_max=10),
     )
     cells = asyncio.run(matrix.compare(plan, quick=True))
     assert matrix.exit_of(cells) == 3

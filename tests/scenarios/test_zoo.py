@@ -145,7 +145,7 @@ def test_a_miss_and_a_false_alarm_are_named_and_exit_1(
 def test_what_could_not_be_explored_whole_is_undecided_and_exits_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(zoo_command, "BUDGET", Budget(interleavings_max=5, states_max=5))
+    monkeypatch.setattr(zoo_command, "BUDGET", Budget(runs_max=5, states_max=5))
     monkeypatch.setattr(zoo_command, "EXHIBITS", {"weak-oracle": EXHIBITS["weak-oracle"]})
     assert run(["zoo", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["undecided"] == ["weak-oracle"]

@@ -1,16 +1,20 @@
 """Real asyncio inside lock strategies: explored on a deterministic loop, in the model and gated."""
 
+import asyncio
+
 import pytest
 
 from engine.catalog import MakeLock
 from engine.errors import UsageError
+from engine.explore.cells import explore_cell
 from engine.explore.client import Client
+from engine.explore.plan import Counts
 from engine.explore.scenario import Faults
 from engine.operations import Add
 from engine.verdicts import Break, Verdict
 from scenarios.documented_race import add, withdraw
 from tests.engine.explore import asyncio_examples as written
-from tests.engine.explore.asyncio_examples import found, scenario
+from tests.engine.explore.asyncio_exploring import RACE, found, scenario
 
 BOTH = pytest.mark.parametrize("store", ["memory", "sqlite"])
 
@@ -81,6 +85,12 @@ def test_the_model_and_real_sqlite_agree_and_twice_is_as_once(
         again, said = found(make_lock, store=store, faults=struck)
         assert (again.interleavings, again.outcomes) == (model.interleavings, model.outcomes)
         assert (again.verdict, again.witness, said) == (model.verdict, model.witness, note)
+
+
+def test_asking_for_a_verdict_only_does_not_overlook_what_timers_do() -> None:
+    lock = f"{written.__name__}:GoesOnWithoutTheLock"
+    cell = asyncio.run(explore_cell(RACE, lock, "one-service", "memory", counts=Counts.NONE))
+    assert cell.kinds == (Break.MONEY,)
 
 
 @BOTH

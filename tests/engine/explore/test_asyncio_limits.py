@@ -21,7 +21,7 @@ from engine.ports import Call, Runtime, Store
 from engine.verdicts import Verdict
 from scenarios.documented_race import add
 from tests.engine.explore import asyncio_examples as written
-from tests.engine.explore.asyncio_examples import RACE, found, scenario
+from tests.engine.explore.asyncio_exploring import RACE, found, scenario
 
 BOTH = pytest.mark.parametrize("store", ["memory", "sqlite"])
 

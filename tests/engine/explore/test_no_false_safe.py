@@ -91,12 +91,14 @@ class SpinsForEver(Spins):
         return await read_apply_write(call, store)
 
 
-def test_a_lock_that_spins_for_ever_is_cut_off_and_not_safe() -> None:
-    spins = found(
-        SCENARIOS["documented-race"], SpinsForEver, "memory", budget=Budget(interleavings_max=50)
-    )
-    assert spins.verdict is Verdict.BOUNDED
-    assert "cut off" in spins.outcomes
+@BOTH
+def test_a_lock_that_spins_for_ever_is_a_livelock(store: str) -> None:
+    spins = found(SCENARIOS["documented-race"], SpinsForEver, store, budget=Budget(runs_max=50))
+    assert (spins.verdict, spins.kinds) == (Verdict.BROKEN, (Break.LIVENESS,))
+    assert set(spins.outcomes) == {"livelock"}
+    assert spins.witness is not None
+    assert "livelock: " in spins.witness.explanation
+    assert "tries again and again" in spins.witness.explanation
 
 
 class WritesAgainInOneTransaction:

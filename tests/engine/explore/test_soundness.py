@@ -14,11 +14,12 @@ from hypothesis import settings
 
 from engine.explore.controller import Run
 from engine.explore.count import Limits, count
+from engine.explore.frozen import LearnedMore
 from engine.explore.graph import Graph
 from engine.explore.harvest import Harvest
+from engine.explore.independence import Learned
 from engine.explore.judge import judge, outcome_label
 from engine.explore.model import ModelWorld, run_now
-from engine.explore.recall import OrderMatters
 from engine.explore.reduction import Method, explore_reduced
 from engine.explore.scenario import Scenario
 from engine.explore.world import World
@@ -82,14 +83,14 @@ def reduced(program: RandomProgram, method: Method) -> tuple[Harvest, set[object
 
 
 def counted(program: RandomProgram) -> Counter[str]:
-    """Outcomes by the state graph, which is built anew when it learns that an order matters."""
-    in_order = set[str]()
+    """Outcomes by the state graph, which is built anew as often as it has learned something."""
+    known = Learned()
     while True:
-        graph = None
+        graph, known.news = None, False
         try:
-            graph = Graph(program.setting(), program.faults, in_order)
+            graph = Graph(program.setting(), program.faults, known)
             return count(graph, Limits(100_000, float("inf"), 4_000.0)).outcomes
-        except OrderMatters:
+        except LearnedMore:
             continue
         finally:
             if graph is not None:
