@@ -47,8 +47,7 @@ class Witness:
     """A schedule that breaks something. `schedule` replays it, `explanation` says it in words.
 
     `outcome` is the key under which the cell's `outcomes` count it. `preemptions` are those of the
-    order in which it is told; `preemptions_fewest` is what the losing schedule with the fewest
-    needs, where a state graph has proven that none needs less.
+    order in which it is told.
     """
 
     schedule: tuple[str, ...]
@@ -59,7 +58,6 @@ class Witness:
     correct: Mapping[str, int] | None
     final: Mapping[str, int]
     outcome: str = ""
-    preemptions_fewest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,7 @@ class Cell:
     that end so. `kinds` is what broke in any of them. `method` says how it was explored ("state by
     state", "schedule by schedule"), `states` how many states the graph has (0 without one), and
     `backoffs_max` how often one client had to try again in the worst interleaving.
+    `preemptions_fewest` is what a losing schedule needs at least, where that is proven.
     """
 
     scenario: str
@@ -89,6 +88,7 @@ class Cell:
     method: str = ""
     states: int = 0
     backoffs_max: int = 0
+    preemptions_fewest: int | None = None
 
     @property
     def as_expected(self) -> bool:

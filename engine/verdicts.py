@@ -2,7 +2,7 @@
 
 | verdict   | who may say it       | meaning                                               | exit |
 |-----------|----------------------|-------------------------------------------------------|------|
-| `safe`    | exploration only     | every interleaving was run and nothing broke          | 0    |
+| `safe`    | exploration only     | every interleaving was explored and nothing broke     | 0    |
 | `clean`   | load runs and logs   | nothing was found in what happened                    | 0    |
 | `broken`  | all                  | money, order, reads or liveness broke, with a witness | 1    |
 | `bounded` | exploration          | part was explored, nothing found                      | 3    |

@@ -91,7 +91,7 @@ def matrix_caption(found: Found) -> str:
     runs = sum(cell.interleavings for cell in cells)
     partial = sum(cell.verdict in ("bounded", "unknown") for cell in cells)
     rest = f"; {partial} not explored in full" if partial else "; all explored in full"
-    return f"{len(cells)} cells on {stores}, {runs:,} interleavings run{rest}."
+    return f"{len(cells)} cells on {stores}, {runs:,} interleavings explored{rest}."
 
 
 def load_caption(found: Found, runs: Sequence[LoadRun]) -> str:

@@ -22,7 +22,7 @@ SYMBOLS = {
     Verdict.UNKNOWN: "?",
 }
 MEANINGS = {
-    Verdict.SAFE: "every interleaving was run and nothing broke",
+    Verdict.SAFE: "every interleaving was explored and nothing broke",
     Verdict.CLEAN: "a load run in which nothing was found; this is not a proof",
     Verdict.BROKEN: "something broke, and the schedule that breaks it is shown",
     Verdict.BOUNDED: "a part was explored and nothing was found in it",

@@ -32,6 +32,8 @@ _SENTENCES_MAX = {Tone.WRONG: 3, Tone.AVOID: 2, Tone.CARE: 2, Tone.COST: 2}
 _LINES_MAX = 3
 # A long name of a lock strategy takes two lines, so that a matrix of five fits 80 columns.
 _HEADING_CHARACTERS = 11
+# What was counted, where it was not interleavings.
+_UNITS = {"trace by trace": "traces", "by luck": "runs"}
 
 
 def print_report(out: Console, found: Found, *, page: str = "") -> None:
@@ -122,15 +124,26 @@ def print_cell(out: Console, cell: Cell, story: str = "") -> None:
     )
     if story:
         out.print(Text(story, style="dim"))
-    breaks = f"{cell.losing:,} of {cell.interleavings:,} interleavings break it"
+    breaks = f"{cell.losing:,} of {cell.interleavings:,} {_UNITS.get(cell.method, 'interleavings')}"
+    breaks += " break it"
     out.print(Text(f"{breaks} ({cell.note})" if cell.note else breaks))
     for outcome, count in cell.outcomes.items():
         out.print(Text(f"  {count:>8,}  {outcome}"))
     if cell.witness is not None:
-        cuts = cell.witness.preemptions
-        times = f"{cuts} preemption{'' if cuts == 1 else 's'}" if cuts else "no preemption"
-        out.print(Text(f"The shortest found, with {times}:"))
+        out.print(Text(_shortest(cell, cell.witness)))
         print_witness(out, cell.witness)
+
+
+def _shortest(cell: Cell, witness: Witness) -> str:
+    least = cell.preemptions_fewest
+    if least is None:
+        return f"The shortest found, with {_preemptions(witness.preemptions)}:"
+    proof = f"{_preemptions(least)} will do" + (", none will not" if least else "")
+    return f"The shortest ({proof}), told in the order of the clients:"
+
+
+def _preemptions(number: int) -> str:
+    return f"{number or 'no'} preemption{'' if number == 1 else 's'}"
 
 
 def print_witness(out: Console, witness: Witness) -> None:

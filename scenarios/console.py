@@ -67,6 +67,7 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "interleavings": cell.interleavings,
         "states": cell.states,
         "backoffs_max": cell.backoffs_max,
+        "preemptions_fewest": cell.preemptions_fewest,
         "losing": cell.losing,
         "outcomes": dict(cell.outcomes),
         "witness": None if cell.witness is None else witness_json(cell.witness),
@@ -80,7 +81,6 @@ def witness_json(witness: Witness) -> dict[str, Any]:
     return {
         "schedule": list(witness.schedule),
         "preemptions": witness.preemptions,
-        "preemptions_fewest": witness.preemptions_fewest,
         "outcome": witness.outcome,
         "explanation": witness.explanation,
         "correct": witness.correct and dict(witness.correct),

@@ -158,6 +158,7 @@ async def explore_cell(
         method=found.method,
         states=found.states,
         backoffs_max=found.backoffs_max,
+        preemptions_fewest=found.preemptions_fewest,
     )
 
 

@@ -107,9 +107,7 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
     while waiting := stage.waiting():
         able = [lane for lane in waiting if _is_ready(world, lane)]
         # With nobody else to wait for, a back-off is over at once; who only spins is in a livelock.
-        able = able or [
-            lane for lane in waiting if _backs_off(lane) and lane.backoffs < SPINS_MAX
-        ]
+        able = able or [lane for lane in waiting if _backs_off(lane) and lane.backoffs < SPINS_MAX]
         if not able or len(taken) == STEPS_MAX:
             deadlocked = [] if able else waiting
             break

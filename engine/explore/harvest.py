@@ -80,4 +80,4 @@ def end_key(run: Run) -> object:
         for c in run.history
     )
     ending = (run.ending.log, run.ending.leaked, tuple(run.ending.rows.items()))
-    return (*ending, run.deadlocked, run.awaited, run.faults, calls)
+    return (*ending, run.deadlocked, run.awaited, run.faults, run.excused, calls)

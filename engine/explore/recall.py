@@ -8,7 +8,8 @@ A plain dict is looked at key by key. As soon as somebody looks at all of it, it
 search begins again and keeps the cell as one thing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from engine.explore.frozen import (
@@ -83,6 +84,13 @@ class Recall:
             now = container.frozen()
             if now != self.look(item, container.initial):
                 self.change(item, now, container.initial)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is looked at meanwhile, the client has not looked at."""
+        containers = dict(self._open)
+        yield
+        self._open = containers
 
     def look(self, item: Item, initial: Any) -> Any:
         """The item's value, frozen."""

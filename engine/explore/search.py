@@ -43,7 +43,8 @@ class Budget:
 class Explored:
     """What a search found. `method` says how; `states` are those of the graph, 0 without one.
 
-    `backoffs_max` is how often one client had to try again in the worst interleaving.
+    `backoffs_max` is how often one client had to try again in the worst interleaving,
+    `preemptions_fewest` what a losing schedule needs at least, where that is proven.
     """
 
     verdict: Verdict
@@ -57,6 +58,7 @@ class Explored:
     method: str = "schedule by schedule"
     states: int = 0
     backoffs_max: int = 0
+    preemptions_fewest: int | None = None
 
 
 async def explore(

@@ -35,12 +35,12 @@ class _Seen:
 
 
 class Shortest(NamedTuple):
-    """The cheapest losing schedules (some of them, if there are many), and how they end."""
+    """The cheapest losing schedules (some of them, if there are many), and their outcomes."""
 
     schedules: tuple[tuple[Told, ...], ...]
     faults: int
     preemptions: int
-    end: End
+    outcomes: frozenset[str]
 
 
 def shortest(
@@ -73,7 +73,8 @@ def shortest(
     if not targets:
         return None
     found = tuple(_told(start, [place for place, _ in targets], seen, schedules_max))
-    return Shortest(found, *seen[targets[0][0]].cost, targets[0][1])
+    labels = frozenset(end.label for _, end in targets)
+    return Shortest(found, *seen[targets[0][0]].cost, labels)
 
 
 def _expand(

@@ -141,8 +141,9 @@ class Solo:
     def sweep(self, number: int, memory: Memory) -> Mapping[Item, Any]:
         """The instance forgets its idle locks; what that changes in memory."""
         self._put(memory)
-        self._house.swept(number)
-        self.recall.end()
+        with self.recall.aside():
+            self._house.swept(number)
+            self.recall.end()
         return self.recall.changed
 
     def become(self, birth: int) -> None:

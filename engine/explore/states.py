@@ -8,7 +8,6 @@ under test has memory that the explorer cannot see, and `Unfit` says so.
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from engine.errors import UsageError
 from engine.explore.controller import Move, run_schedule
@@ -30,7 +29,7 @@ from engine.explore.search import (
 from engine.explore.shortest import Shortest, shortest
 from engine.explore.world import Setting
 from engine.results import Witness
-from engine.verdicts import Break, Verdict
+from engine.verdicts import Verdict
 
 METHOD = "state by state"
 # So many schedules drawn by luck are run for real and compared with the graph.
@@ -54,7 +53,8 @@ async def explore_states(
             graph = Graph(setting, faults, known)
             counted = count(graph, limits, on_progress)
             await _sample(graph, setting, open_world, faults)
-            witness = await _witness(graph, setting, open_world, faults, counted, limits)
+            found = _shortest(graph, counted, limits)
+            witness = found and await _confirmed(found, setting, open_world, faults)
         except LearnedMore:
             continue  # the graph is built anew with what is known now
         finally:
@@ -72,41 +72,32 @@ async def explore_states(
             METHOD,
             counted.states,
             graph.automaton.backoffs_max,
+            found and found.preemptions,
         )
 
 
-async def _witness(
-    graph: Graph,
-    setting: Setting,
-    open_world: OpenWorld,
-    faults: Faults,
-    counted: Count,
-    limits: Limits,
-) -> Witness | None:
-    if not counted.losing:
+def _shortest(graph: Graph, counted: Count, limits: Limits) -> Shortest | None:
+    """The best schedule that breaks what is worst; None if none does, or no time is left."""
+    if not counted.kinds:
         return None
-    worst = next(kind for kind in WORST_FIRST if kind in counted.kinds)
+    worst = min(counted.kinds, key=WORST_FIRST.index)
 
     def wanted(end: End) -> bool:
         return any(finding.kind is worst for finding in end.findings)
 
-    found = shortest(graph, wanted, limits, schedules_max=LOSING_KEPT_MAX)
-    if found is None:  # no time was left for it
-        return None
-    return await _confirmed(found, setting, open_world, faults, worst)
+    return shortest(graph, wanted, limits, schedules_max=LOSING_KEPT_MAX)
 
 
 async def _confirmed(
-    found: Shortest, setting: Setting, open_world: OpenWorld, faults: Faults, worst: Break
+    found: Shortest, setting: Setting, open_world: OpenWorld, faults: Faults
 ) -> Witness:
     try:
         witness = await told_best(setting, open_world, faults, found.schedules)
     except UsageError as error:
         raise Unfit(f"a replay disagrees: {error}") from None
-    if not any(finding.kind is worst for finding in witness.findings):
-        raise Unfit(f"a replay ends in {witness.outcome}, not in {found.end.label}")
-    # The order in which it is told may have more; none of the orders that lose has fewer.
-    return replace(witness, preemptions_fewest=found.preemptions)
+    if witness.outcome not in found.outcomes:
+        raise Unfit(f"a replay ends in {witness.outcome}, which the state graph does not")
+    return witness
 
 
 async def _sample(graph: Graph, setting: Setting, open_world: OpenWorld, faults: Faults) -> None:
@@ -157,4 +148,4 @@ def _note(counted: Count) -> str:
     if counted.overlong:
         return f"{counted.overlong:,} interleavings were cut off as too long"
     barren = "" if counted.succeeded else "; no request ever succeeded"
-    return f"all {counted.interleavings:,} interleavings{barren}"
+    return f"all {counted.interleavings:,} interleavings, {counted.states:,} states{barren}"

@@ -29,7 +29,7 @@ def outline(root: Any) -> tuple[Any, ...]:
     queue: deque[Any] = deque([root])
     while queue:
         thing = queue.popleft()
-        kind = type(thing)
+        kind: Any = type(thing)
         if kind in _PLAIN:
             found.append(thing)
         elif id(thing) in seen:
@@ -44,7 +44,7 @@ def outline(root: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _parts(thing: Any, kind: type) -> list[Any]:
+def _parts(thing: Any, kind: Any) -> list[Any]:
     if issubclass(kind, dict):
         return [part for pair in dict.items(thing) for part in pair]
     if issubclass(kind, list | tuple | deque):

@@ -50,7 +50,7 @@ def test_exit_status(arguments: list[str], status: int) -> None:
         (["replay", "no-such-file.json"], "cannot read no-such-file.json"),
         (["report", "--out", "/dev/null/x"], "cannot write into /dev/null/x"),
         (["compare", "--quick", "--junit", "/dev/null/x.xml"], "cannot write /dev/null/x.xml"),
-        ([*RACE], "Missing option '--lock'"),
+        ([*RACE], "no lock strategy is named; name one with --lock"),
         (["bench", "--lock", "gloabl"], "known: none, global"),
         (["bench", "--mix", "steal=1"], "steal"),
         (["bench", "--accounts", "many"], "many"),

@@ -9,8 +9,9 @@ import pytest
 
 from engine.catalog import MakeLock
 from engine.errors import UsageError
-from engine.explore.cells import in_worlds
+from engine.explore.cells import in_worlds, worlds
 from engine.explore.client import Client, Parts
+from engine.explore.loop import NeedsLoop
 from engine.explore.scenario import Faults
 from engine.explore.search import Budget, explore, replay
 from engine.explore.world import Setting
@@ -178,3 +179,17 @@ def test_nothing_is_left_behind(make_lock: MakeLock, store: str) -> None:
         gc.collect()
     assert [str(warning.message) for warning in warned] == []
     assert complaints == []
+
+
+@pytest.mark.parametrize("make_lock", [written.TimeoutAroundAll, written.FlagAcrossSleep])
+@BOTH
+def test_code_that_wants_a_loop_is_never_judged_driven_by_hand(
+    make_lock: MakeLock, store: str
+) -> None:
+    async def by_hand() -> None:
+        setting = Setting(RACE, "one-service", Parts(make_lock))
+        async with worlds(setting, store) as open_world:
+            await explore(setting, open_world, faults=Faults(), budget=Budget())
+
+    with pytest.raises(NeedsLoop):
+        asyncio.run(by_hand())

@@ -124,6 +124,6 @@ def test_a_schedule_with_a_fault_is_told_alike_on_either_store(
 
 def test_what_is_nobodys_step_preempts_nobody() -> None:
     race, faults = SCENARIOS["documented-race"], Faults(sweep=1)
-    schedule = ("A", "A", "A!sweep", "A", "B", "B", "B")
+    schedule = ("A", "B", "B", "A!sweep", "B", "A", "A")
     swept = asyncio.run(replay_cell(race, "none", "one-service", "memory", schedule, faults=faults))
-    assert swept.preemptions == 0
+    assert swept.preemptions == 1  # of A by B; the sweep, told of A, cuts B off from nothing

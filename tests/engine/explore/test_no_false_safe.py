@@ -8,7 +8,6 @@ from engine.catalog import MakeLock
 from engine.errors import Conflict, UsageError, VersionChanged
 from engine.explore.cells import worlds
 from engine.explore.client import Client, Parts
-from engine.explore.loop import NeedsLoop
 from engine.explore.scenario import Faults, Program, Scenario
 from engine.explore.search import Budget, Explored, explore
 from engine.explore.world import Setting
@@ -267,12 +266,6 @@ class Lucky:
         return await read_apply_write(call, store)
 
 
-class Sleeps(Lucky):
-    async def run(self, call: Call, store: Store) -> Receipt:
-        await asyncio.sleep(0)
-        return await read_apply_write(call, store)
-
-
 def test_code_that_is_not_deterministic_is_told_so() -> None:
     with pytest.raises(UsageError, match="must be deterministic"):
         found(SCENARIOS["documented-race"], Lucky, "memory")
@@ -295,8 +288,3 @@ class LearnsFromItsMistakes(GlobalLock):
 def test_a_loss_that_does_not_recur_is_told_as_hidden_state() -> None:
     with pytest.raises(UsageError, match="has hidden state"):
         found(SCENARIOS["documented-race"], LearnsFromItsMistakes, "memory")
-
-
-def test_code_that_waits_for_what_is_no_step_is_not_driven_by_hand() -> None:
-    with pytest.raises(NeedsLoop):
-        found(SCENARIOS["documented-race"], Sleeps, "memory")
