@@ -68,7 +68,8 @@ class Cell:
     that end so. `kinds` is what broke in any of them. `method` says how it was explored ("state by
     state", "schedule by schedule"), `states` how many states the graph has (0 without one), and
     `backoffs_max` how often one client had to try again in the worst interleaving.
-    `preemptions_fewest` is what a losing schedule needs at least, where that is proven.
+    `preemptions_fewest` is what a losing schedule needs at least, where that is proven. `wallet`
+    names a wallet of the user's own; if that takes no lock strategy, `lock` is its name too.
     """
 
     scenario: str
@@ -89,6 +90,7 @@ class Cell:
     states: int = 0
     backoffs_max: int = 0
     preemptions_fewest: int | None = None
+    wallet: str = ""
 
     @property
     def as_expected(self) -> bool:

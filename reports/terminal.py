@@ -60,7 +60,9 @@ def next_step(found: Found) -> str:
     for cell in (surprising + broken)[:1]:
         topology = f" --topology {cell.topology}" if cell.topology != "one-service" else ""
         faults = f" --faults {cell.faults or 'none'}" if has_fault_axis(found.cells) else ""
-        return f"walletrace explore {cell.scenario} --lock {cell.lock}{topology}{faults}"
+        lock = f" --lock {cell.lock}" if cell.lock != cell.wallet else ""
+        wallet = f" --wallet {cell.wallet}" if cell.wallet else ""
+        return f"walletrace explore {cell.scenario}{lock}{wallet}{topology}{faults}"
     return "walletrace list"
 
 

@@ -34,6 +34,19 @@ from scenarios.options import (
 )
 
 
+FaultBudget = Annotated[
+    str | None,
+    typer.Option(
+        help=f"How many of each fault: {', '.join(FAULTS)} (default: the scenario's)."
+        " Like cancel=1,crash=1."
+    ),
+]
+Expected = Annotated[
+    Verdict | None, typer.Option(help="Exit 0 if this is the verdict (default: safe).")
+]
+Save = Annotated[Path | None, typer.Option(help="Keep the losing schedule in this file.")]
+
+
 def explore(
     scenario: Annotated[str, typer.Argument(help="A name from `walletrace list`, or module:ATTR.")],
     lock: Annotated[
@@ -42,19 +55,9 @@ def explore(
     wallet: Wallet = None,
     store: Store = "memory",
     topology: Annotated[str, typer.Option(help=TOPOLOGY_HELP)] = "one-service",
-    faults: Annotated[
-        str | None,
-        typer.Option(
-            help=f"How many of each fault: {', '.join(FAULTS)} (default: the scenario's)."
-            " Like cancel=1,crash=1."
-        ),
-    ] = None,
-    expect: Annotated[
-        Verdict | None, typer.Option(help="Exit 0 if this is the verdict (default: safe).")
-    ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Keep the losing schedule in this file.")
-    ] = None,
+    faults: FaultBudget = None,
+    expect: Expected = None,
+    save: Save = None,
     figure: Figure = None,
     pytest_file: PytestFile = None,
     counts: CountsOption = Counts.EXACT,

@@ -159,6 +159,7 @@ async def explore_cell(
         states=found.states,
         backoffs_max=found.backoffs_max,
         preemptions_fewest=found.preemptions_fewest,
+        wallet=wallet or "",
     )
 
 

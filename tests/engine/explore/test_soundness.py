@@ -29,7 +29,7 @@ from tests.engine.explore.random_programs import RandomProgram, random_program, 
 PROGRAMS, PROGRAMS_OF_A_HUNT = 2_000, 20_000
 SHARDS = 8
 # Estimates are rough: what brute force cannot do in so many runs is left out.
-RUNS_MAX = 150
+RUNS_MAX = 100
 ONLY = os.environ.get("SOUNDNESS_SEED")
 
 
@@ -114,7 +114,7 @@ def test_reductions_and_the_state_graph_agree_with_brute_force(shard: int) -> No
         assert by_source == everything, told(program)
         assert source.complete
         kinds |= source.kinds
-        if seed % 4 == 0 or ONLY:
+        if seed // SHARDS % 4 == 0 or ONLY:
             sleep, by_sleep = reduced(program, "sleep")
             assert by_sleep == everything, told(program)
             # Both make one run of each trace, so one of them wrong would show here too.
