@@ -16,10 +16,10 @@ class TimelineEvent:
 
     `client` is the lane ("A", "B", …; background work of A is "A+1"), `instance` the service
     instance it went through. `kind` is a step's kind ("invoke", "acquire", "release", "read",
-    "write", "take", "give", "cache_get", "cache_put", …), `how` is "go", "cancelled",
-    "answer lost" or "crashed". `text` says it to people ("reads alice: 1000.00"). `balances` are
-    the database's after the step, `holds` the locks this client holds after it. `wrong` marks the
-    step at which the money (or what else broke) was lost.
+    "write", "take", "give", "cache_get", "cache_put", …), `how` is "go" or what struck instead
+    ("cancelled", "answer lost", "crashed", "busy", …). `text` says it to people ("reads alice:
+    1000.00"). `balances` are the database's after the step, `holds` the locks this client holds
+    after it. `wrong` marks the step at which the money (or what else broke) was lost.
 
     `request` is what the client had asked for ("withdraw 500.00 from alice"). `saw` are the
     balances a read was answered with, or those a write was computed from. `leases` are those of

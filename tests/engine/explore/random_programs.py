@@ -182,7 +182,7 @@ class _Playing:
 
 
 # So many interleavings brute force may have to run through, by a rough estimate.
-MANY = 50
+MANY = 35
 
 
 def random_program(seed: int) -> RandomProgram:
