@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from engine.explore.faults import Faults
 from engine.explore.frozen import Unfit
+from engine.explore.outliving import Globals
 from engine.explore.reduction import explore_reduced
 from engine.explore.sampling import sample
 from engine.explore.search import Budget, Explored, OnProgress, OpenWorld, explore, gathered
@@ -60,7 +61,7 @@ Way = Callable[[Task], Awaitable[Explored]]
 
 async def explore_task(task: Task) -> Explored:
     """Explore it the best way there is."""
-    started = time.monotonic()
+    started, held = time.monotonic(), Globals(task.setting)
     reasons: list[str] = []
     for way in _ways(task):
         left_s = task.budget.seconds_max - (time.monotonic() - started)
@@ -74,6 +75,7 @@ async def explore_task(task: Task) -> Explored:
             break
     if found.verdict is Verdict.BOUNDED:
         found = await _by_luck(task, found)
+    held.check()
     note = "; ".join((found.note, *reasons))
     return replace(found, note=note, seconds=time.monotonic() - started)
 

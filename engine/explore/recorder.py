@@ -34,7 +34,7 @@ class Recorder:
         self._made = 0
         self._latest: dict[str, int] = {}
         self._lanes = len(world.stage.lanes)
-        self._ended: set[str] = set()
+        self._born: list[Lane] = []
         self._calls = (0, 0)
         self._inside: set[str] = set()
         self._pending: list[tuple[Lane, Step, int]] = []
@@ -44,16 +44,22 @@ class Recorder:
         """How many moves were made."""
         return self._made
 
-    def note(self, seen: Seen) -> tuple[Footprint, int | None]:
-        """What the move just made used, and the number of the one that its client had made."""
+    def note(self, seen: Seen, known: Footprint | None) -> tuple[Footprint, int | None]:
+        """What the move just made used, and the number of the one that its client had made.
+
+        `known` is what it used in an earlier run with the same moves before it.
+        """
         number, self._made = self._made, self._made + 1
         before = self._latest.get(seen.lane.name)
         self._latest[seen.lane.name] = number
-        born = self._stage.lanes[self._lanes :]
-        self._lanes += len(born)
-        self._latest.update({lane.name: number for lane in born})
-        used = self._used(seen)
-        others = (known for known in self._pending if known[0] is not seen.lane)
+        self._born = self._stage.lanes[self._lanes :]
+        self._lanes += len(self._born)
+        self._latest.update({lane.name: number for lane in self._born})
+        inside = self._is_inside(seen)
+        used = known or self._used(seen, inside=inside).footprint()
+        self._tracker.taken()
+        self._calls = len(self._stage.history), self._stage.opened
+        others = (waiting for waiting in self._pending if waiting[0] is not seen.lane)
         if any(lane.pending is not step for lane, step, _ in others):
             self._learned.meddles()
         # Kept here: when a run has ended, nobody waits for anything any more.
@@ -62,7 +68,7 @@ class Recorder:
             for lane in self._stage.waiting()
             if lane.pending is not None
         ]
-        return used.footprint(), before
+        return used, before
 
     def waiting(self, *, struck: bool) -> Iterator[tuple[str, Footprint, int | None]]:
         """Lanes, what they wait to do, and their latest move. `struck`: faults may strike them."""
@@ -72,12 +78,12 @@ class Recorder:
             used.everything = used.everything or struck
             yield lane.name, used.footprint(), self._latest.get(lane.name)
 
-    def _used(self, seen: Seen) -> Uses:
+    def _used(self, seen: Seen, *, inside: bool) -> Uses:
         used, stage, learned = Uses(), self._stage, self._learned
         if not learned.unseen and any(outline(own) != before for own, before in self._watched):
             learned.cannot_see()
         at = seen.instance
-        used.step(seen.step, seen.move.how, seen.result, place=at, inside=self._is_inside(seen))
+        used.step(seen.step, seen.move.how, seen.result, place=at, inside=inside)
         used.change(*(mutex(freed, at) for freed in stage.released))
         for (cell, key), use in self._tracker.taken().items():
             used.add(("cell", cell, key), use)
@@ -89,7 +95,6 @@ class Recorder:
         for call in stage.history[answers:]:
             answered(used, learned, call)
         invoked(used, learned, seen.step, stage.opened - calls)
-        self._calls = len(stage.history), stage.opened
         self._ends(used, seen.lane)
         if seen.lane.after:
             for name in seen.lane.after:
@@ -111,9 +116,9 @@ class Recorder:
         return before or after
 
     def _ends(self, used: Uses, mover: Lane) -> None:
-        for lane in self._stage.lanes:
-            if lane.ended and lane.name not in self._ended:
-                self._ended.add(lane.name)
+        # A client that another one waits for ends by its own moves, or in a crash.
+        for lane in (mover, *self._born):
+            if lane.ended:
                 used.change(("end", lane.name))
         # A back-off ends when anybody else has moved: then it matters who moved last.
         if mover.pending is not None and mover.pending.kind == "backoff":

@@ -136,7 +136,7 @@ class _Search:
 
         async def observe(seen: Seen) -> None:
             place = self.places[recorder.moves]
-            used, place.before = recorder.note(seen)
+            used, place.before = recorder.note(seen, place.used)
             if place.used is None:
                 place.used = used
                 self.made(recorder.moves - 1)
