@@ -65,18 +65,29 @@ luck = st.integers(0, 2**16)
 
 
 @st.composite
-def programs(draw: st.DrawFn, topologies: Sequence[str]) -> ConcurrentProgram:
+def programs(
+    draw: st.DrawFn,
+    topologies: Sequence[str],
+    *,
+    requests_max: int = REQUESTS_MAX,
+    clients_max: int = len(CLIENT_NAMES),
+) -> ConcurrentProgram:
     """Two or three clients with one to three requests each, in one of these topologies."""
     openings = {"alice": draw(held)}
     if draw(st.sampled_from((False, True, True, True))):
         openings["bob"] = draw(held)
-    client = st.lists(requests, min_size=1, max_size=REQUESTS_MAX).map(tuple)
-    clients = draw(st.lists(client, min_size=2, max_size=len(CLIENT_NAMES)))
+    client = st.lists(requests, min_size=1, max_size=requests_max).map(tuple)
+    clients = draw(st.lists(client, min_size=2, max_size=clients_max))
     topology = draw(st.sampled_from(topologies))
     # A cache of each process's own is stale between two processes whatever the lock does.
     cached = topology != "two-processes" and draw(st.booleans())
     faults = Faults(cancel=draw(st.integers(0, 1)))
     return ConcurrentProgram(openings, tuple(clients), topology, cached, faults)
+
+
+def small_programs(topologies: Sequence[str]) -> st.SearchStrategy[ConcurrentProgram]:
+    """Two clients with a request each: few enough interleavings to run them all."""
+    return programs(topologies, requests_max=1, clients_max=2)
 
 
 def topologies_for(lock: str) -> list[str]:

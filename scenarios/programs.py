@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from engine.errors import UsageError
-from engine.explore.cells import STORES, setting_of
+from engine.explore.cells import STORES, explore_cell, setting_of
 from engine.explore.controller import Choose, Run, run_schedule
 from engine.explore.gated import GatedWorld, LiveDatabase
 from engine.explore.judge import judge
 from engine.explore.model import ModelWorld, run_now
+from engine.explore.plan import Counts
+from engine.explore.search import Budget
 from engine.explore.world import Setting, World
-from engine.results import ProgramsResult
+from engine.results import Cell, ProgramsResult
 from engine.verdicts import Finding, Verdict
 from scenarios.concurrent_program import CLIENT_NAMES, ConcurrentProgram
 from scenarios.expectations import needs_one_order
@@ -38,6 +40,8 @@ Play = Callable[[ConcurrentProgram, str, Choose], Run]
 # Random schedules for each program; more once one has lost, so that the shrunk ones lose too.
 SCHEDULES = 3
 SCHEDULES_TO_SHRINK = 6
+# What the whole exploration of one small program may cost.
+SMALL = Budget(runs_max=5_000, seconds_max=20.0)
 
 
 def run_programs(lock: str, store: str, *, examples: int, seed: int) -> ProgramsResult:
@@ -93,6 +97,19 @@ def losing_run(
         if findings := judge(program.scenario(), run, faulted=False):
             return run, findings
     return None
+
+
+def explored_program(
+    program: ConcurrentProgram, lock: str, *, counts: Counts = Counts.EXACT
+) -> Cell:
+    """Every interleaving of the program in the model, as far as a small budget goes.
+
+    Not for use inside a running event loop.
+    """
+    cell = explore_cell(
+        program.scenario(), lock, program.topology, "memory", budget=SMALL, counts=counts
+    )
+    return asyncio.run(cell)
 
 
 def expected_of(lock: str) -> Verdict:

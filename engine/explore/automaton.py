@@ -58,8 +58,9 @@ class Birth:
     kids: "Kids" = field(default_factory=dict)
 
 
-class Outcome(NamedTuple):
-    """What a resumption leads to, and what it changed in memory."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a resumption leads to, and what it changed in memory. Each exists once."""
 
     node: Node
     changed: Mapping[Item, Any]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.explore.controller import STEPS_MAX
-from engine.explore.ends import End, end_of
+from engine.explore.ends import end_of
 from engine.explore.graph import Graph, State
 from engine.verdicts import Break
 
@@ -46,7 +46,7 @@ class Count:
 
 def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -> Count:
     """Count every interleaving of the graph, or as many as the limits allow."""
-    counted, ends = Count(), dict[object, End]()
+    counted = Count()
     layer: dict[State, int] = {graph.start: 1}
     while layer and not counted.stopped:
         if counted.depth == STEPS_MAX:
@@ -66,7 +66,7 @@ def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -
                 break
             counted.states += 1
             if not _spread(graph, state, ways, following):
-                _finish(graph, state, ways, counted, ends)
+                _finish(graph, state, ways, counted)
         layer = following
         counted.depth += 1
     return counted
@@ -90,20 +90,16 @@ def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) 
         if gone is None and (node in moves or (gone := graph.gone(node, common)) is None):
             continue
         moved = True
-        if gone.plain:
-            after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, past)
-        else:
+        if gone.news or not gone.alone:
             after = graph.after(state, lane, gone, past.faults)
+        else:
+            after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, past)
         following[after] = following.get(after, 0) + ways
     return moved
 
 
-def _finish(graph: Graph, state: State, ways: int, counted: Count, ends: dict[object, End]) -> None:
-    nodes, common, past = state
-    key = (nodes, common, past.before, past.faults)
-    end = ends.get(key)
-    if end is None:
-        end = ends[key] = end_of(graph, state)
+def _finish(graph: Graph, state: State, ways: int, counted: Count) -> None:
+    end = end_of(graph, state)
     counted.interleavings += ways
     counted.outcomes[end.label] += ways
     counted.succeeded = counted.succeeded or end.succeeded

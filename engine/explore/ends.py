@@ -22,7 +22,16 @@ class End(NamedTuple):
 
 
 def end_of(graph: Graph, state: State) -> End:
-    """Judge a state from which nothing follows."""
+    """Judge a state from which nothing follows; each ending is judged once."""
+    nodes, common, past = state
+    key = (nodes, common, past.before, past.faults)
+    end = graph.ends.get(key)
+    if end is None:
+        end = graph.ends[key] = _judged(graph, state)
+    return end
+
+
+def _judged(graph: Graph, state: State) -> End:
     nodes, common, past = state
     stuck = [nodes[lane] for lane in graph.waiting(state)]
     shared = common.shared

@@ -41,9 +41,10 @@ State = tuple[tuple[Node, ...], Common, Past]
 
 
 class Gone(NamedTuple):
-    """A step that was taken. `plain`: nothing but this client's place and the common changed."""
+    """A step that was taken. `alone`: no background work came or went. `news`: for the past."""
 
-    plain: bool
+    alone: bool
+    news: bool
     node: Node
     common: Common
     outcomes: tuple[Outcome, ...]
@@ -74,6 +75,7 @@ class Graph:
         self._clients = len(setting.scenario.programs)
         start = self.common(Shared(opened(setting.scenario.openings, keep_log=False)))
         self._pasts: dict[tuple[Any, ...], Past] = {}
+        self.ends: dict[object, Any] = {}
         self.start: State = (self.automaton.roots, start, self.past((), (), faults))
 
     def close(self) -> None:
@@ -175,24 +177,34 @@ class Graph:
             outcomes += (born,)
             freed += born.released
             births += born.births
-        news = outcome.opened or outcome.closed or len(outcomes) > 1
-        leaves = node.background and outcome.node.ended
-        plain = not news and not leaves
-        return Gone(plain, outcome.node, self.common(shared), outcomes, step, answer, freed)
+        news = bool(outcome.opened or outcome.closed)
+        alone = len(outcomes) == 1 and not (node.background and outcome.node.ended)
+        common = common if shared is common.shared else self.common(shared)
+        return Gone(alone, news, outcome.node, common, outcomes, step, answer, freed)
 
     def after(self, state: State, lane: int, gone: Gone, faults: Faults) -> State:
         """The state after the move, where others rest and background work comes and goes."""
         was, _, past = state
+        if gone.news or faults is not past.faults:
+            past = self._later(past, was[lane], gone, faults)
+        if gone.alone and not self.automaton.particular:
+            return (*was[:lane], gone.node, *was[lane + 1 :]), gone.common, past
         nodes = [_awake(node) for node in was]
         nodes[lane] = gone.node
         beside = nodes[self._clients :]
         beside += [_awake(born.node) for born in gone.outcomes[1:]]
         going = sorted((n for n in beside if not n.ended), key=lambda node: node.name)
-        outcome = gone.outcomes[0]
-        if outcome.opened or outcome.closed or faults is not past.faults:
-            new = remembered(past, was[lane], gone.step, outcome, self.learned)
-            past = self.past(*new, faults)
         return (*nodes[: self._clients], *going), gone.common, past
+
+    def _later(self, past: Past, node: Node, gone: Gone, faults: Faults) -> Past:
+        """The past with what has just become of it."""
+        outcome = gone.outcomes[0]
+        key = outcome if faults is past.faults else (outcome, faults)
+        later = past.later.get(key)
+        if later is None:
+            new = remembered(past, node, gone.step, outcome, self.learned)
+            later = past.later[key] = self.past(*new, faults)
+        return later
 
     def _faults(self, state: State) -> Iterator[Taken]:
         nodes, common, past = state

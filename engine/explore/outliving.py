@@ -22,12 +22,12 @@ class Globals:
     """The globals of a setting's modules, as they are before it is explored."""
 
     def __init__(self, setting: Setting) -> None:
-        self._modules = _modules_of(setting)
-        self._before = _outlines(self._modules)
+        self._setting = setting
+        self._before = _outlines(setting)
 
     def check(self) -> None:
         """UsageError if they are not what they were."""
-        after = _outlines(self._modules)
+        after = _outlines(self._setting)
         changed = sorted(name for name in after if after[name] != self._before.get(name))
         if changed:
             raise UsageError(
@@ -36,17 +36,10 @@ class Globals:
             )
 
 
-def _modules_of(setting: Setting) -> tuple[str, ...]:
-    parts = (setting.parts.make_lock, setting.parts.make_wallet, setting.parts.make_reads)
-    code = [*parts, *(program.run for program in setting.scenario.programs)]
-    names = {str(getattr(part, "__module__", "")) for part in code}
-    return tuple(sorted(name for name in names if not name.startswith("engine.")))
-
-
-def _outlines(modules: tuple[str, ...]) -> Mapping[str, object]:
+def _outlines(setting: Setting) -> Mapping[str, object]:
     """What each global holds. UsageError for asyncio's locks: they belong to one event loop."""
     found: dict[str, object] = {}
-    for name, value in _globals(modules):
+    for name, value in _globals(setting):
         if isinstance(value, _LOCKS):
             raise UsageError(
                 f"{name} is a global asyncio.{type(value).__name__}, which outlives a run",
@@ -57,14 +50,19 @@ def _outlines(modules: tuple[str, ...]) -> Mapping[str, object]:
     return found
 
 
-def _globals(modules: tuple[str, ...]) -> Iterator[tuple[str, object]]:
-    """Modules' names and those of their classes, with what they hold."""
-    for module in modules:
-        held = vars(sys.modules[module]) if module in sys.modules else {}
-        for name, value in held.items():
-            if isinstance(value, type) and value.__module__ == module:
-                yield from ((f"{module}.{name}.{key}", own) for key, own in _own(vars(value)))
-        yield from ((f"{module}.{name}", value) for name, value in _own(held))
+def _globals(setting: Setting) -> Iterator[tuple[str, object]]:
+    """Names in the modules of the code under test, and in its classes, with what they hold."""
+    parts = (setting.parts.make_lock, setting.parts.make_wallet, setting.parts.make_reads)
+    code = [*parts, *(program.run for program in setting.scenario.programs)]
+    classes = [parent for part in parts if isinstance(part, type) for parent in part.__mro__]
+    for owner in {getattr(part, "__module__", "") for part in code} - {"builtins"}:
+        if not str(owner).startswith("engine.") and owner in sys.modules:
+            held = vars(sys.modules[owner])
+            yield from ((f"{owner}.{name}", value) for name, value in _own(held))
+    for kind in classes:
+        if not kind.__module__.startswith(("engine.", "builtins")):
+            named = f"{kind.__module__}.{kind.__name__}"
+            yield from ((f"{named}.{name}", value) for name, value in _own(vars(kind)))
 
 
 def _own(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -23,16 +23,18 @@ Before = tuple[tuple[int, int], ...]
 class Past:
     """The calls answered so far, as bits, group by group; for each call those of its group that
     were answered before it was invoked (left out if there were none); and what is left of the
-    faults. Each exists once in a graph, so that states compare it by identity.
+    faults. Each exists once in a graph, so that states compare it by identity; `later` are those
+    known to follow it.
     """
 
-    __slots__ = ("before", "calm", "done", "faults")
+    __slots__ = ("before", "calm", "done", "faults", "later")
 
     def __init__(self, done: Masks, before: Before, faults: Faults) -> None:
         self.done = done
         self.before = before
         self.faults = faults
         self.calm = faults.none
+        self.later: dict[object, Past] = {}
 
 
 def remembered(

@@ -53,22 +53,23 @@ class AsyncioProgram:
 
 def program(name: str) -> AsyncioProgram:
     """The program of the case called `name`."""
-    clients = CASES[name].clients
-    if name == "race":
+    case = CASES[name]
+    clients = case.clients
+    if case.program == "race":
         return AsyncioProgram(
             {"alice": 1000_00}, [_change(-500_00), _change(300_00)], {"alice": 800_00}
         )
-    if name.startswith("one-lock"):
+    if case.program == "one-lock":
         amounts = [-500_00, *[300_00] * (clients - 1)]
         workers = [_locked(amount) for amount in amounts]
         return AsyncioProgram({"alice": 1000_00}, workers, {"alice": 1000_00 + sum(amounts)})
-    if name.startswith("two-keys"):
+    if case.program == "two-keys":
         return AsyncioProgram({"b": 0, "l": 0}, [_two_keys] * clients, {"b": clients, "l": clients})
     names = "abcd"[:clients]
     same = dict.fromkeys(names, 100)
-    if name.startswith("own-locks"):
+    if case.program == "own-locks":
         return AsyncioProgram(same, [_own(each) for each in names], dict.fromkeys(names, 101))
-    assert name.startswith("ring"), name
+    assert case.program == "ring", name
     ring = zip(names, names[1:] + names[0], strict=True)
     return AsyncioProgram(same, [_transfer(*pair) for pair in ring], same)
 

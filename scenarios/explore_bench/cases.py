@@ -1,6 +1,7 @@
 """The programs that are compared, what is asked about each, and the target we set ourselves."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -12,82 +13,119 @@ class Asks(StrEnum):
     COUNT = "counted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One program. `target_ms` is for us; `interleavings` is the number to be counted exactly.
 
+    `program` is what its clients do, `wallet` says that ours do it through the whole wallet.
     `difference` says where the tools' versions of the program are not the same.
     """
 
-    name: str
+    program: str
+    clients: int
     title: str
     asks: Asks
-    clients: int
+    wallet: bool = False
     target_ms: float | None = None
     interleavings: int | None = None
     target_runs: int | None = None
     difference: str = ""
 
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        parts = (
+            self.program,
+            "" if self.program == "race" else str(self.clients),
+            "wallet" if self.wallet else "",
+        )
+        return "-".join(filter(None, parts))
 
-_STEPS = (
-    "ours takes four steps for each client (request, lock, read, write), the peers' programs two"
-    " (lock and read; write and release)"
-)
-_NO_COUNT = "frontrun reports no count: it runs one interleaving of each equivalence class it sees"
 
-CASES = {
-    case.name: case
-    for case in (
-        Case(
-            "race",
-            "documented race, found and explained",
-            Asks.FIND,
-            2,
-            target_ms=0.5,
-            difference="ours runs the whole wallet, three steps a client, and counts all 20"
-            " interleavings; the peers' programs have two, and both stop at the first that loses",
-        ),
-        Case("one-lock-2", "2 clients behind one lock", Asks.PROVE, 2, difference=_STEPS),
-        Case("one-lock-3", "3 clients behind one lock", Asks.PROVE, 3, 1.0, difference=_STEPS),
-        Case("one-lock-4", "4 clients behind one lock", Asks.PROVE, 4, 5.0, difference=_STEPS),
-        Case(
-            "own-locks-4",
-            "4 clients, a lock for each",
-            Asks.PROVE,
-            4,
-            target_runs=1,
-            difference=f"{_STEPS}; no two steps of different clients conflict, so one run suffices",
-        ),
-        Case("two-keys-2", "2 clients × 4 steps on two keys", Asks.COUNT, 2, None, 70),
-        Case(
-            "two-keys-3",
-            "3 clients × 4 steps on two keys",
-            Asks.COUNT,
-            3,
-            15.0,
-            34_650,
-            difference=_NO_COUNT,
-        ),
-        Case(
-            "two-keys-4",
-            "4 clients × 4 steps on two keys",
-            Asks.COUNT,
-            4,
-            1_000.0,
-            63_063_000,
-            difference=_NO_COUNT,
-        ),
-        Case(
-            "ring-4",
-            "ring of 4 transfers, locks in order",
-            Asks.PROVE,
-            4,
-            20.0,
-            difference="ours takes seven steps for each client (request, both locks, and read and"
-            " write twice), the peers' programs four: a free asyncio.Lock is had without an await",
-        ),
+def _cases() -> Iterator[Case]:
+    yield _RACE
+    yield _through_the_wallet(_RACE)
+    for clients, target_ms in ((2, None), (3, 1.0), (4, 5.0)):
+        one_lock = Case(
+            program="one-lock",
+            clients=clients,
+            title=f"{clients} clients behind one lock",
+            asks=Asks.PROVE,
+            target_ms=target_ms,
+            difference=_LOCKED,
+        )
+        yield one_lock
+        if clients > 2:
+            yield _through_the_wallet(one_lock)
+    yield _OWN_LOCKS
+    yield _through_the_wallet(_OWN_LOCKS)
+    for clients, target_ms, interleavings in (
+        (2, None, 70),
+        (3, 15.0, 34_650),
+        (4, 1_000.0, 63_063_000),
+    ):
+        yield Case(
+            program="two-keys",
+            clients=clients,
+            title=f"{clients} clients × 4 steps on two keys",
+            asks=Asks.COUNT,
+            target_ms=target_ms,
+            interleavings=interleavings,
+            difference=_COUNTED if clients > 2 else "",
+        )
+    yield _RING
+    yield _through_the_wallet(_RING)
+
+
+def _through_the_wallet(case: Case) -> Case:
+    """The same asked of the whole wallet, which adds a step for each request. It has no target."""
+    difference = f"{_WALLET}; {case.difference}" if case.program == "race" else _WALLET
+    return replace(
+        case,
+        wallet=True,
+        title=f"{case.title}, through the wallet",
+        target_ms=None,
+        difference=difference,
     )
-}
+
+
+_LOCKED = (
+    "ours takes three steps for each client (lock, read, write), the peers' programs two (lock and"
+    " read; write and release)"
+)
+_COUNTED = "frontrun reports no count: it runs one interleaving of each equivalence class it sees"
+_WALLET = (
+    "ours is the whole wallet under a lock strategy, where each request is a step too; the peers'"
+    " programs stay bare"
+)
+_RACE = Case(
+    program="race",
+    clients=2,
+    title="documented race, found and explained",
+    asks=Asks.FIND,
+    target_ms=0.5,
+    difference="ours counts all interleavings and tells the losing one with the fewest"
+    " preemptions, replayed step by step; both peers stop at the first that loses",
+)
+_OWN_LOCKS = Case(
+    program="own-locks",
+    clients=4,
+    title="4 clients, a lock for each",
+    asks=Asks.PROVE,
+    target_runs=1,
+    difference=f"{_LOCKED}; no two steps of different clients conflict, so one run suffices",
+)
+_RING = Case(
+    program="ring",
+    clients=4,
+    title="ring of 4 transfers, locks in order",
+    asks=Asks.PROVE,
+    target_ms=20.0,
+    difference="ours takes six steps for each client (both locks, and read and write twice), the"
+    " peers' programs four: a free asyncio.Lock is had without an await",
+)
+
+CASES = {case.name: case for case in _cases()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 from engine.catalog import LOCK_STRATEGIES
 from engine.errors import UsageError
 from engine.explore.controller import Run, follow
+from engine.explore.plan import Counts
 from engine.explore.scenario import TOPOLOGIES
 from engine.history import Outcome
 from engine.results import ProgramsResult
 from engine.verdicts import Verdict
 from scenarios.concurrent_program import ConcurrentProgram
-from scenarios.program_strategies import by_luck, luck, programs, topologies_for
-from scenarios.programs import SCHEDULES_TO_SHRINK, Play, losing_run, player, run_programs
+from scenarios.program_strategies import by_luck, luck, programs, small_programs, topologies_for
+from scenarios.programs import (
+    SCHEDULES_TO_SHRINK,
+    Play,
+    explored_program,
+    losing_run,
+    player,
+    run_programs,
+)
 
 SAFE = [name for name in LOCK_STRATEGIES if name != "none"]
 TWO_OPERATIONS = re.compile(r"A: withdraw 0\.01 from (\w+) \| B: withdraw 0\.01 from \1")
@@ -88,6 +96,39 @@ def test_no_lock_is_caught_and_shrunk_to_the_two_operation_race(store: str) -> N
     assert (found.verdict, found.expected) == (Verdict.BROKEN, Verdict.BROKEN)
     assert TWO_OPERATIONS.fullmatch(found.smallest)
     assert 1 < found.examples < 150
+
+
+@pytest.mark.parametrize("lock", SAFE)
+def test_a_safe_lock_strategy_is_safe_in_every_interleaving_of_small_programs(lock: str) -> None:
+    @settings(max_examples=25)
+    @given(small_programs(topologies_for(lock)))
+    def holds(program: ConcurrentProgram) -> None:
+        note(f"program: {program}\nsetting: {program.setting_in_words()}; lock {lock}")
+        assert explored_program(program, lock).verdict is Verdict.SAFE
+
+    holds()
+
+
+@settings(max_examples=40)
+@given(small_programs(list(TOPOLOGIES)), st.sampled_from(["none", "per-user-unsorted", "db-row"]))
+def test_a_verdict_only_is_the_same_as_with_exact_counts(
+    program: ConcurrentProgram, lock: str
+) -> None:
+    note(f"program: {program}\nsetting: {program.setting_in_words()}; lock {lock}")
+    exact, reduced = (explored_program(program, lock, counts=counts) for counts in Counts)
+    assert (reduced.verdict, reduced.kinds) == (exact.verdict, exact.kinds)
+    assert set(reduced.outcomes) == set(exact.outcomes)
+
+
+@pytest.mark.slow
+def test_exploring_shrinks_to_the_same_race() -> None:
+    smallest = find(
+        small_programs(["one-service"]),
+        lambda program: explored_program(program, "none").verdict is Verdict.BROKEN,
+        settings=settings(max_examples=300, database=None),
+        random=random.Random(1),
+    )
+    assert TWO_OPERATIONS.fullmatch(str(smallest))
 
 
 @pytest.mark.slow

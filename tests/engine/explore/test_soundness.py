@@ -29,7 +29,7 @@ from tests.engine.explore.random_programs import RandomProgram, random_program, 
 PROGRAMS, PROGRAMS_OF_A_HUNT = 2_000, 20_000
 SHARDS = 8
 # Estimates are rough: what brute force cannot do in so many runs is left out.
-RUNS_MAX = 100
+RUNS_MAX = 60
 ONLY = os.environ.get("SOUNDNESS_SEED")
 
 
