@@ -6,7 +6,7 @@ only the first time a place is reached; from then on its behaviour is known.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from engine.explore.frozen import MutexId, Unfit
@@ -51,7 +51,8 @@ class Node:
 class Birth:
     """Background work that began when `parent` was resumed with `given`, the `number`-th then."""
 
-    parent: Node
+    parent: "Node | Birth"
+    order: int
     given: Input
     memory: Memory
     number: int
@@ -153,12 +154,12 @@ class Automaton:
     ) -> Outcome:
         solo = self._solo(origin)
         did = solo.resume(given, memory)
-        parent = origin if isinstance(origin, Node) else origin.parent
         node = Node()
-        node.name, node.order, node.background = solo.lane.name, parent.order, solo.lane.background
-        node.after = ()
-        node.shielded = shield or (parent.shielded and parent is origin)
-        node.backoffs = parent.backoffs if parent is origin else 0
+        node.name, node.order, node.background = solo.lane.name, origin.order, solo.lane.background
+        node.after, node.shielded, node.backoffs = (), shield, 0
+        if isinstance(origin, Node):
+            node.shielded = shield or origin.shielded
+            node.backoffs = origin.backoffs
         node.origin, node.via = origin, (given, memory)
         outcome = Outcome(
             self._end(node, solo) if solo.lane.ended else self._place(node, solo),
@@ -166,7 +167,7 @@ class Automaton:
             did.released,
             tuple(did.opened),
             did.closed,
-            tuple(Birth(parent, given, memory, number) for number in range(did.births)),
+            tuple(Birth(origin, node.order, given, memory, n) for n in range(did.births)),
         )
         _learn(origin.kids, key, did.looked, outcome)
         return outcome
@@ -175,18 +176,20 @@ class Automaton:
         """A coroutine that stands there: one that was left there, or one that is brought there."""
         if isinstance(at, Birth):
             solo = self._solo(at.parent)
-            solo.resume(at.given, at.memory)
+            solo.replay(at.given, at.memory)
             solo.become(at.number)
             return solo
         if at.solos:
             return at.solos.pop()
         if isinstance(at.origin, int):
             solo = self._begin(at.origin)
-            solo.resume(Input(), {})
+            solo.replay(Input(), {})
             return solo
         solo = self._solo(at.origin)
         assert at.via is not None
-        solo.resume(*at.via)
+        solo.replay(*at.via)
+        if not _stands(solo, at):
+            raise Unfit(_NOT_THE_SAME)
         return solo
 
     def _place(self, node: Node, solo: Solo) -> Node:
@@ -205,15 +208,29 @@ class Automaton:
 
     def _end(self, node: Node, solo: Solo) -> Node:
         """One place for all ends with the same calls: what led there no longer matters."""
-        calls = tuple(replace(call, invoked_ns=0) for call in solo.calls)
-        calls = tuple(c if c.completed_ns is None else replace(c, completed_ns=0) for c in calls)
-        key = (node.name, calls, solo.lane.fault)
+        calls = solo.calls
+        # Their times are left out: the past says what was before what.
+        said = tuple((c.request, c.outcome, c.code, c.answer, c.key) for c in calls)
+        key = (node.name, said, solo.lane.fault)
         if key not in self._ends:
             node.step, node.instance, node.ended, node.tired = None, None, True, False
             node.fault, node.calls = solo.lane.fault, calls
             node.kids, node.solos, node.other = {}, [], node
             self._ends[key] = node
         return self._ends[key]
+
+
+_NOT_THE_SAME = "the code under test does not do the same every time"
+
+
+def _stands(solo: Solo, node: Node) -> bool:
+    """Whether a coroutine that was given the same again announces the same step."""
+    step, was = solo.lane.pending, node.step
+    if step is None or was is None or step.kind != was.kind:
+        return False
+    if step.kind == "acquire":
+        return bool(step.args[0].mutex_id == was.args[0].mutex_id)
+    return step.kind.startswith("cache") or step == was
 
 
 def _known(kids: Kids, key: object, memory: Memory) -> Outcome | None:
@@ -229,7 +246,7 @@ def _learn(kids: Kids, key: object, looked: Sequence[tuple[Item, Any]], outcome:
     for item, value in looked:
         look = kids.setdefault(key, Look(item, {}))
         if not isinstance(look, Look) or look.item != item:
-            raise Unfit("the code under test does not do the same every time")
+            raise Unfit(_NOT_THE_SAME)
         kids, key = look.kids, value
     kids[key] = outcome
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from engine.explore.controller import Run
+from engine.explore.frozen import LearnedMore
 from engine.explore.graph import Graph, State
 from engine.explore.judge import judge, outcome_label
 from engine.explore.memory import leaked
@@ -37,6 +38,8 @@ def _judged(graph: Graph, state: State) -> End:
     shared = common.shared
     held = [f"mutex {mutex.name}" for mutex, _ in shared.held]
     history = on_a_line(nodes, past, graph.learned)
+    if graph.learned.news:  # a call that was never answered connects accounts too
+        raise LearnedMore
     run = Run(
         taken=(),
         deadlocked=tuple(node.name for node in stuck),

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-_PLAIN = (type(None), bool, int, float, str, bytes, Decimal, enum.Enum)
+# Equal only to what no code can tell from it, …
+_EXACT = frozenset((type(None), int, str, bytes))
+# … while 1 == True == 1.0 == Decimal("1.00"), so these are kept with their kind and text.
+_TOLD = frozenset((bool, float, Decimal))
 CONTAINERS = (dict, OrderedDict, set, list, deque)
 
 
@@ -39,6 +42,14 @@ class Contents(NamedTuple):
     items: tuple[Any, ...]
 
 
+class Told(NamedTuple):
+    """An immutable value that equals others from which code can tell it."""
+
+    kind: type
+    text: object
+    value: Any
+
+
 def freeze(value: Any) -> Any:
     """`value` as something hashable, containers and their order included. Unfit."""
     kind = type(value)
@@ -53,22 +64,23 @@ def freeze(value: Any) -> Any:
 
 def freeze_item(value: Any) -> Any:
     """An immutable value, its mutexes by name. Unfit for anything that may change unseen."""
-    if isinstance(value, _PLAIN):
+    kind = type(value)
+    if kind in _EXACT:
         return value
+    if kind in _TOLD or isinstance(value, enum.Enum):
+        return Told(kind, repr(value), value)
     mutex_id = getattr(value, "mutex_id", None)
     if mutex_id is not None:
         return mutex_id
-    kind = type(value)
     if isinstance(value, tuple):
         return _like(kind, [freeze_item(item) for item in value])
     if kind is frozenset:
         return frozenset(map(freeze_item, value))
     if dataclasses.is_dataclass(kind) and getattr(kind, "__dataclass_params__").frozen:  # noqa: B009
-        for field in dataclasses.fields(kind):
-            item = getattr(value, field.name)
-            if freeze_item(item) is not item:
-                raise Unfit(f"a {kind.__name__} that holds more than plain values")
-        return value
+        items = [getattr(value, field.name) for field in dataclasses.fields(kind)]
+        if not all(type(item) in _EXACT | _TOLD for item in items):
+            raise Unfit(f"a {kind.__name__} that holds more than plain values")
+        return Told(kind, tuple(map(freeze_item, items)), value)
     raise Unfit(f"a {kind.__name__}, which may change unseen")
 
 
@@ -83,6 +95,8 @@ def thaw_item(frozen: Any, mutex: Callable[[MutexId], Any]) -> Any:
     """An immutable value with real mutexes in it."""
     if isinstance(frozen, MutexId):
         return mutex(frozen)
+    if isinstance(frozen, Told):
+        return frozen.value
     if isinstance(frozen, tuple):
         return _like(type(frozen), [thaw_item(item, mutex) for item in frozen])
     return frozen

@@ -73,10 +73,23 @@ class Graph:
         self.automaton = Automaton(setting, learned)
         self._commons: dict[Shared, Common] = {}
         self._clients = len(setting.scenario.programs)
-        start = self.common(Shared(opened(setting.scenario.openings, keep_log=False)))
+        self._coarse = len(learned.coarse)
         self._pasts: dict[tuple[Any, ...], Past] = {}
         self.ends: dict[object, Any] = {}
-        self.start: State = (self.automaton.roots, start, self.past((), (), faults))
+        common = self.common(Shared(opened(setting.scenario.openings, keep_log=False)))
+        self.start: State = (self.automaton.roots, common, self.past((), (), faults))
+
+    @property
+    def outdated(self) -> bool:
+        """A cell is looked at in another way now, so clients stand elsewhere than was thought."""
+        return len(self.learned.coarse) != self._coarse
+
+    def forget_past(self) -> None:
+        """Begin again with the groups of accounts that are known now. What clients do is kept."""
+        self._pasts.clear()
+        self.ends.clear()
+        nodes, common, _ = self.start
+        self.start = nodes, common, self.past((), (), self.faults)
 
     def close(self) -> None:
         """End all coroutines."""
@@ -99,25 +112,23 @@ class Graph:
 
     def gone(self, node: Node, common: Common) -> Gone | None:
         """The client's step, taken; None where it would have to wait."""
-        try:
-            return common.moves[node]
-        except KeyError:
+        gone = common.moves.get(node)
+        if gone is None and node not in common.moves:
             gone = common.moves[node] = self._go(node, common)
-            return gone
+        return gone
 
     def successors(self, state: State) -> Iterator[Taken]:
         """Every move from here; none if all have ended, or nobody can go on."""
         nodes, common, past = state
         waiting = self.waiting(state)
-        able = [lane for lane in waiting if self._can_go(nodes[lane], common)]
-        if not able:
+        able = [lane for lane in waiting if not nodes[lane].tired]
+        moves = [(lane, gone) for lane in able if (gone := self.gone(nodes[lane], common))]
+        if not moves:
             able = [n for n in waiting if nodes[n].tired and nodes[n].backoffs <= SPINS_MAX]
-        for lane in able:
-            node = nodes[lane]
-            gone = self.gone(node.other if node.tired else node, common)
-            assert gone is not None
+            moves = [(n, gone) for n in able if (gone := self.gone(nodes[n].other, common))]
+        for lane, gone in moves:
             yield Taken(lane, How.GO, self.after(state, lane, gone, past.faults), gone)
-        if able and not past.calm:
+        if moves and not past.calm:
             yield from self._faults(state)
 
     def waiting(self, state: State) -> list[int]:
@@ -126,7 +137,7 @@ class Graph:
         return [
             lane
             for lane, node in enumerate(nodes)
-            if not node.ended and all(nodes[other].ended for other in node.after)
+            if not (node.ended or (node.after and not all(nodes[n].ended for n in node.after)))
         ]
 
     def _can_go(self, node: Node, common: Common) -> bool:
@@ -141,16 +152,18 @@ class Graph:
                 pass
             case "acquire":
                 mutex_id = step.args[0].mutex_id
-                if any(held == mutex_id for held, _ in shared.held):
-                    return None
-                shared = shared._replace(held=tuple(sorted([*shared.held, (mutex_id, name)])))
+                for held, _ in shared.held:
+                    if held == mutex_id:
+                        return None
+                held_now = tuple(sorted((*shared.held, (mutex_id, name))))
+                shared = Shared(shared.db, held_now, shared.memory, shared.caches)
             case "cache_get" | "cache_put":
                 shared, answer = cached(shared, node, step)
             case _:
                 if not can_go(shared.db, name, step):
                     return None
                 db, answer = performed(shared.db, name, step)
-                shared = shared._replace(db=db)
+                shared = Shared(db, shared.held, shared.memory, shared.caches)
         given = Input(error=answer) if isinstance(answer, Exception) else Input(answer)
         return self._resumed(node, common, shared, given, step, answer)
 

@@ -28,6 +28,7 @@ again with what has been `Learned`, so in its last pass every run agrees with th
 as anybody else has moved, so it is ordered against all moves, and so is the one that leads to it.
 """
 
+import functools
 from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
@@ -192,6 +193,7 @@ class Learned:
         self.unseen = unseen
         self.meddling = False
         self.news = False
+        self.firsts: dict[Thing, Any] = {}  # what cells begin with
         self._parent: dict[Thing, Thing] = {}
 
     def connect(self, things: Iterable[Thing]) -> Thing:
@@ -224,12 +226,13 @@ class Learned:
         return thing
 
 
-def things_of(request: Operation | Question, key: str | None = None) -> list[Thing]:
+@functools.lru_cache(maxsize=1024)
+def things_of(request: Operation | Question, key: str | None = None) -> tuple[Thing, ...]:
     """What connects a call with others: its accounts and its idempotency key."""
     asks = isinstance(request, Balance | CheckSufficient)
     accounts = (request.account,) if asks else accounts_of(request)  # type: ignore[union-attr,arg-type]
-    keys = [] if key is None else [("key", key)]
-    return [*(("account", account) for account in accounts), *keys]
+    keys = () if key is None else (("key", key),)
+    return (*(("account", account) for account in accounts), *keys)
 
 
 def answered(used: Uses, learned: Learned, call: CallRecord) -> None:

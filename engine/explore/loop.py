@@ -35,8 +35,7 @@ class NeedsLoop(BaseException):
 class _NoLoop:
     """Stands where code driven by hand looks for its loop, and notes that it did."""
 
-    def __init__(self) -> None:
-        self.wanted = ""
+    wanted = ""
 
     def create_task(self, work: Coroutine[Any, Any, Any], **options: Any) -> NoReturn:
         self.wanted = "create_task"

@@ -5,8 +5,8 @@ Only calls in one group of accounts need an order between them, because lineariz
 each other's states. The groups are learned: where a call joins two, the search begins again.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from graphlib import TopologicalSorter
 
 from engine.explore.automaton import Node, Outcome
 from engine.explore.faults import Faults
@@ -73,26 +73,12 @@ def _seen(done: Masks, step: Step, learned: Learned) -> int:
 
 def on_a_line(nodes: tuple[Node, ...], past: Past, learned: Learned) -> tuple[CallRecord, ...]:
     """All calls, with moments of invocation and answer that have the order the past kept."""
-    before = dict(past.before)
     calls = {
         node.order * CALLS_MAX + number: call
         for node in nodes
         for number, call in enumerate(node.calls)
     }
-    group = {bit: learned.connect(things_of(c.request, c.key)) for bit, c in calls.items()}
-    line: TopologicalSorter[tuple[int, bool]] = TopologicalSorter()
-    for bit in calls:
-        line.add((bit, _ANSWERED), (bit, _INVOKED))
-        if bit - 1 in calls and bit % CALLS_MAX:
-            line.add((bit, _INVOKED), (bit - 1, _ANSWERED))
-        for other, call in calls.items():
-            if other == bit or group[other] != group[bit] or call.completed_ns is None:
-                continue
-            if before.get(bit, 0) >> other & 1:
-                line.add((bit, _INVOKED), (other, _ANSWERED))
-            else:
-                line.add((other, _ANSWERED), (bit, _INVOKED))
-    when = {event: moment for moment, event in enumerate(line.static_order())}
+    when = _moments(calls, dict(past.before), learned)
     return tuple(
         replace(
             call,
@@ -101,6 +87,38 @@ def on_a_line(nodes: tuple[Node, ...], past: Past, learned: Learned) -> tuple[Ca
         )
         for bit, call in calls.items()
     )
+
+
+def _moments(
+    calls: Mapping[int, CallRecord], before: Mapping[int, int], learned: Learned
+) -> dict[tuple[int, bool], int]:
+    """When each call is invoked, and when it is answered: as early as the past allows."""
+    group = {bit: learned.connect(things_of(c.request, c.key)) for bit, c in calls.items()}
+    # A call is invoked after those that were answered before it, and its client's last one. It is
+    # answered after those are invoked that overlap with it.
+    answers, invocations = {}, {}
+    present = sum(1 << bit for bit in calls)
+    for bit, call in calls.items():
+        own = 1 << bit - 1 if bit - 1 in calls and bit % CALLS_MAX else 0
+        answers[bit] = before.get(bit, 0) & present | own
+        invocations[bit] = 1 << bit
+        for other in calls if call.completed_ns is not None else ():
+            if group[other] == group[bit] and not before.get(other, 0) >> bit & 1:
+                invocations[bit] |= 1 << other
+    when: dict[tuple[int, bool], int] = {}
+    invoked = answered = 0
+    while len(when) < 2 * len(calls):
+        known = len(when)
+        for bit in calls:
+            if not invoked >> bit & 1 and not answers[bit] & ~answered:
+                when[bit, _INVOKED] = len(when)
+                invoked |= 1 << bit
+        for bit in calls:
+            if not answered >> bit & 1 and not invocations[bit] & ~invoked:
+                when[bit, _ANSWERED] = len(when)
+                answered |= 1 << bit
+        assert len(when) > known, "the past contradicts itself"
+    return when
 
 
 _INVOKED, _ANSWERED = False, True

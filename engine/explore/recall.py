@@ -67,6 +67,7 @@ class Recall:
         self._memory: Memory = {}
         self._mutexes: dict[MutexId, NamedMutex] = {}
         self._open: dict[Item, _Container] = {}
+        self._unfit: Unfit | None = None
 
     def begin(self, memory: Memory, *, same_request: bool) -> None:
         """From now on this is the memory."""
@@ -84,6 +85,13 @@ class Recall:
             now = container.frozen()
             if now != self.look(item, container.initial):
                 self.change(item, now, container.initial)
+
+    def check(self) -> None:
+        """Raise again what code under test may have caught and thrown away. Unfit, LearnedMore."""
+        if self._unfit is not None:
+            raise self._unfit
+        if self.learned.news:
+            raise LearnedMore
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -117,6 +125,24 @@ class Recall:
             self._mutexes[mutex_id] = NamedMutex(self._stage, mutex_id)
         return self._mutexes[mutex_id]
 
+    def fit(self, frozen: Callable[[Any], Any], value: Any, item: Item) -> Any:
+        """The value frozen. Unfit if it cannot be."""
+        try:
+            return frozen(value)
+        except Unfit as why:
+            raise self.unfit(f"cell {item.cell!r} holds {why}") from None
+
+    def unfit(self, why: str) -> Unfit:
+        """The error to raise; it is remembered, whatever becomes of it on its way up."""
+        self._unfit = self._unfit or Unfit(why)
+        return self._unfit
+
+    def begins(self, item: Item, initial: Any) -> Any:
+        """A cell's first value, which must be the same whoever asks for it first. Unfit."""
+        if self.learned.firsts.setdefault(item, initial) != initial:
+            raise self.unfit(f"what cell {item.cell!r} begins with depends on who asks first")
+        return initial
+
     def use_whole(self, cell: str) -> None:
         """Somebody looked at all of a dict. LearnedMore."""
         self.learned.use_whole(cell)
@@ -131,7 +157,7 @@ class _Value:
     def __init__(self, recall: Recall, item: Item, initial: Any) -> None:
         self._recall = recall
         self._item = item
-        self._initial = freeze_item(initial)
+        self._initial = recall.begins(item, recall.fit(freeze_item, initial, item))
 
     @property
     def value(self) -> Any:
@@ -139,7 +165,7 @@ class _Value:
 
     @value.setter
     def value(self, value: Any) -> None:
-        frozen = _fit(freeze_item, value, self._item)
+        frozen = self._recall.fit(freeze_item, value, self._item)
         self._recall.change(self._item, frozen, self._initial)
 
 
@@ -152,10 +178,10 @@ class _Container:
         self._recall = recall
         self._item = item
         self.held = initial
-        self.initial = self.frozen()
+        self.initial = recall.begins(item, self.frozen())
 
     def frozen(self) -> Any:
-        return _fit(freeze, self.held, self._item)
+        return self._recall.fit(freeze, self.held, self._item)
 
     @property
     def value(self) -> Any:
@@ -164,14 +190,17 @@ class _Container:
 
     @value.setter
     def value(self, value: Any) -> None:
-        raise Unfit(f"the container in cell {self._item.cell!r} is replaced by another one")
+        if value is not self.held:
+            what = f"the container in cell {self._item.cell!r}"
+            raise self._recall.unfit(f"{what} is replaced by another one")
 
 
 class _Keyed(_Container):
     """A cell with a plain dict, looked at key by key."""
 
     def __init__(self, recall: Recall, item: Item, initial: dict[Any, Any]) -> None:
-        pairs = {key: _fit(freeze_item, value, item) for key, value in initial.items()}
+        pairs = {key: recall.fit(freeze_item, value, item) for key, value in initial.items()}
+        recall.begins(item, freeze(initial))
         self.held = _Dict(recall, item, pairs)
 
     @property
@@ -180,7 +209,8 @@ class _Keyed(_Container):
 
     @value.setter
     def value(self, value: Any) -> None:
-        raise Unfit("the dict in a cell is replaced by another one")
+        if value is not self.held:
+            raise self._recall.unfit("the dict in a cell is replaced by another one")
 
 
 class _Dict(dict[Any, Any]):
@@ -210,7 +240,7 @@ class _Dict(dict[Any, Any]):
         return thaw_item(frozen, self._recall.mutex)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._change(key, _fit(freeze_item, value, self._cell))
+        self._change(key, self._recall.fit(freeze_item, value, self._cell))
 
     def __delitem__(self, key: Any) -> None:
         if key not in self:
@@ -244,13 +274,6 @@ for _name in (
     *("keys", "values", "items", "popitem", "clear", "update", "copy", "__repr__"),
 ):
     setattr(_Dict, _name, _as_a_whole)
-
-
-def _fit(frozen: Callable[[Any], Any], value: Any, item: Item) -> Any:
-    try:
-        return frozen(value)
-    except Unfit as why:
-        raise Unfit(f"cell {item.cell!r} holds {why}") from None
 
 
 class Recalled(SteppedRuntime):

@@ -17,7 +17,7 @@ from engine.explore.independence import (
 from engine.explore.stage import Lane
 from engine.explore.steps import Step
 from engine.explore.tracking import Tracker
-from engine.explore.unseen import outline
+from engine.explore.unseen import changed, outline
 from engine.explore.world import World
 
 
@@ -80,7 +80,7 @@ class Recorder:
 
     def _used(self, seen: Seen, *, inside: bool) -> Uses:
         used, stage, learned = Uses(), self._stage, self._learned
-        if not learned.unseen and any(outline(own) != before for own, before in self._watched):
+        if not learned.unseen and changed(self._watched):
             learned.cannot_see()
         at = seen.instance
         used.step(seen.step, seen.move.how, seen.result, place=at, inside=inside)

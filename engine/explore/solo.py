@@ -20,7 +20,7 @@ from engine.explore.model import THROWS_MAX, announce, stepping
 from engine.explore.recall import Item, Memory, NamedMutex, Recall, Recalled
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import SteppedMutex, SteppedRuntime, SteppedStore
-from engine.explore.unseen import outline
+from engine.explore.unseen import changed, given_to, outline
 from engine.explore.world import Setting, play
 from engine.history import CallRecord, Outcome
 
@@ -80,6 +80,7 @@ class Solo:
         self.watched: list[tuple[object, object]] = []
         self.births: list[tuple[Lane, Coroutine[Any, Any, None]]] = []
         self._left: list[tuple[Lane, Coroutine[Any, Any, None]]] = []
+        self._given: list[list[Any]] = []
         self._current = self.lane
         self.stage: Stage = _Stage(announce, lambda: self._current, self._launch, solo=self)
         self.stage.built = self._built
@@ -108,7 +109,8 @@ class Solo:
         if stage.opened - len(stage.history) > 1:
             raise Unfit("one client makes several calls at once")
         self.recall.end()
-        if any(outline(parts) != before for parts, before in self.watched):
+        self.recall.check()
+        if changed(self.watched):
             raise Unfit("the code under test keeps memory outside Runtime.cell")
         answered = tuple(
             number
@@ -121,6 +123,11 @@ class Solo:
         new = range(opened, stage.opened)
         return Resumed(looked, self.recall.changed, released, new, answered, births)
 
+    def replay(self, given: Input, memory: Memory) -> None:
+        """As `resume`, where what it does is known already."""
+        self._put(memory)
+        self._advance(given)
+
     def _put(self, memory: Memory) -> None:
         self.recall.begin(memory, same_request=self.lane.instance is not None)
         self.stage.released.clear()
@@ -131,12 +138,18 @@ class Solo:
         lane.pending = None
         try:
             # NeedsLoop, if code under test looks for an event loop: it must not find ours.
-            lane.pending = stepping(partial(_resume, self._coroutine, given))
+            if given.error is None:
+                lane.pending = stepping(partial(self._coroutine.send, given.answer))
+            else:
+                lane.pending = stepping(partial(self._coroutine.throw, given.error))
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
         except BaseException:
             lane.ended = True
             raise
+        # What is handed to background work is shared with it, and neither sees the other's changes.
+        self.watched += [(given, outline(given)) for given in self._given]
+        self._given.clear()
 
     def sweep(self, number: int, memory: Memory) -> Mapping[Item, Any]:
         """The instance forgets its idle locks; what that changes in memory."""
@@ -171,17 +184,12 @@ class Solo:
 
     def _launch(self, lane: Lane, work: Coroutine[Any, Any, None]) -> None:
         self.births.append((lane, work))
+        self._given.append(given_to(work))
 
     def _close_births(self) -> None:
         for _, work in self.births:
             work.close()
         self.births.clear()
-
-
-def _resume(coroutine: Coroutine[Any, Any, None], given: Input) -> Any:
-    if given.error is not None:
-        return coroutine.throw(given.error)
-    return coroutine.send(given.answer)
 
 
 def _unwind(coroutine: Coroutine[Any, Any, None]) -> None:

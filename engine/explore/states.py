@@ -8,6 +8,7 @@ under test has memory that the explorer cannot see, and `Unfit` says so.
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from engine.errors import UsageError
 from engine.explore.controller import Move, run_schedule
@@ -48,32 +49,52 @@ async def explore_states(
     started, known = time.monotonic(), Learned()
     limits = Limits(budget.states_max, started + budget.seconds_max, budget.memory_mb_max)
     while True:
-        graph, known.news = None, False
         try:
             graph = Graph(setting, faults, known)
-            counted = count(graph, limits, on_progress)
-            await _sample(graph, setting, open_world, faults)
-            found = _shortest(graph, counted, limits)
-            witness = found and await _confirmed(found, setting, open_world, faults)
+            with closing(graph):
+                counted, found, witness = await _explored(
+                    graph, setting, open_world, limits, on_progress
+                )
+            break
         except LearnedMore:
             continue  # the graph is built anew with what is known now
-        finally:
-            if graph is not None:
-                graph.close()
-        return Explored(
-            _verdict(counted),
-            tuple(kind for kind in WORST_FIRST if kind in counted.kinds),
-            counted.interleavings,
-            counted.losing,
-            dict(counted.outcomes.most_common()),
-            witness,
-            time.monotonic() - started,
-            _note(counted),
-            METHOD,
-            counted.states,
-            graph.automaton.backoffs_max,
-            found and found.preemptions,
-        )
+    return Explored(
+        _verdict(counted),
+        tuple(kind for kind in WORST_FIRST if kind in counted.kinds),
+        counted.interleavings,
+        counted.losing,
+        dict(counted.outcomes.most_common()),
+        witness,
+        time.monotonic() - started,
+        _note(counted),
+        METHOD,
+        counted.states,
+        graph.automaton.backoffs_max,
+        found and found.preemptions,
+    )
+
+
+async def _explored(
+    graph: Graph,
+    setting: Setting,
+    open_world: OpenWorld,
+    limits: Limits,
+    on_progress: OnProgress | None,
+) -> tuple[Count, Shortest | None, Witness | None]:
+    """The counts, the shortest losing schedule and its replay. LearnedMore, Unfit."""
+    while True:
+        graph.learned.news = False
+        try:
+            counted = count(graph, limits, on_progress)
+            await _sample(graph, setting, open_world, graph.faults)
+            found = _shortest(graph, counted, limits)
+            witness = found and await _confirmed(found, setting, open_world, graph.faults)
+        except LearnedMore:
+            if graph.outdated:
+                raise
+            graph.forget_past()
+        else:
+            return counted, found, witness
 
 
 def _shortest(graph: Graph, counted: Count, limits: Limits) -> Shortest | None:
@@ -122,11 +143,13 @@ class _Walk:
         self._rng = rng
 
     def choose(self, options: Sequence[Move]) -> int:
-        known = {self._move(taken): taken for taken in self._graph.successors(self.state)}
-        if set(known) != set(options):
+        successors = list(self._graph.successors(self.state))
+        known = [self._move(taken) for taken in successors]
+        # Background work may be listed in another order; hashing every move would be slow.
+        if known != list(options) and set(known) != set(options):
             raise Unfit("a real run can make other moves than the state graph knows")
         chosen = self._rng.randrange(len(options))
-        self.state = known[options[chosen]].state
+        self.state = successors[known.index(options[chosen])].state
         return chosen
 
     def _move(self, taken: Taken) -> Move:

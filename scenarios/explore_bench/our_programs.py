@@ -12,6 +12,7 @@ from engine.explore.client import Client
 from engine.explore.scenario import Program, Scenario
 from engine.history import Entry, Receipt
 from engine.locks.per_user import PerUserLock
+from engine.money import BALANCE_CENTS_MAX
 from engine.operations import Add, Batch, Operation, Transfer, Withdraw
 from engine.ports import Call, Change, Store
 from scenarios import documented_race
@@ -83,36 +84,32 @@ def _asking(operation: Operation) -> Story:
 def _bare(operation: Operation, locks: tuple[str, ...]) -> Story:
     """The operation by hand: the locks, then read and write account by account."""
 
-    async def work(client: Client) -> None:
-        async with AsyncExitStack() as held:
-            for lock in locks:
-                await held.enter_async_context(client.mutex(lock))
-            store, call = client.store(), client.new_call(operation)
-            for account in operation.written:
-                await _changed(store, call, account)
+    gains = _gains(operation)
 
-    return lambda client: client.recorded(operation, work(client))
+    async def locked(client: Client, locks: tuple[str, ...]) -> None:
+        if locks:
+            async with client.mutex(locks[0]):
+                await locked(client, locks[1:])
+            return
+        store, call = client.store(), client.new_call(operation)
+        for account, gain in gains:
+            await _changed(store, call, account, gain)
+
+    return lambda client: client.recorded(operation, locked(client, locks))
 
 
-async def _changed(store: Store, call: Call, account: str) -> tuple[Entry, ...]:
-    """Read one account and write what the operation makes of it."""
+async def _changed(store: Store, call: Call, account: str, gain: int) -> tuple[Entry, ...]:
+    """Read one account and write what it holds then."""
     row = (await store.read((account,))).rows[account]
-    after = row.balance + _gain(call.operation, account)
-    change = Change(account, row.balance, after, row.version)
+    change = Change(account, row.balance, row.balance + gain, row.version)
     return (await store.write(call, (change,))).entries
 
 
-def _gain(operation: Operation, account: str) -> int:
-    match operation:
-        case Withdraw(_, amount):
-            return -amount
-        case Add(_, amount):
-            return amount
-        case Transfer(source, _, amount):
-            return -amount if account == source else amount
-        case Batch(legs):
-            return sum(_gain(leg, account) for leg in legs if account in leg.written)
-    raise AssertionError(operation)
+def _gains(operation: Operation) -> tuple[tuple[str, int], ...]:
+    """What the operation adds to each of its accounts, in the order in which it names them."""
+    rich = dict.fromkeys(operation.written, BALANCE_CENTS_MAX // 2)
+    after = operation.apply(rich)
+    return tuple((account, after[account] - rich[account]) for account in operation.written)
 
 
 class StepByStep(PerUserLock):
@@ -123,6 +120,6 @@ class StepByStep(PerUserLock):
         async with AsyncExitStack() as held:
             for account in self.in_order(call):
                 await held.enter_async_context(self.locks.hold(account))
-            for account in call.operation.written:
-                entries += await _changed(store, call, account)
+            for account, gain in _gains(call.operation):
+                entries += await _changed(store, call, account, gain)
         return Receipt(call.id, entries)

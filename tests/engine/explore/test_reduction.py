@@ -7,11 +7,11 @@ import pytest
 
 from engine.catalog import MakeLock, lock_strategy
 from engine.errors import UsageError
-from engine.explore.cells import worlds
+from engine.explore.cells import in_worlds, worlds
 from engine.explore.client import Client, Parts
 from engine.explore.faults import Faults
 from engine.explore.harvest import Harvest
-from engine.explore.reduction import Method, explore_reduced
+from engine.explore.reduction import Method, OpenWorld, explore_reduced
 from engine.explore.scenario import Program, Scenario
 from engine.explore.world import Setting
 from engine.history import Receipt
@@ -189,15 +189,45 @@ class RemembersTheOrder(CarefulEverySecondTime):
 MEMORABLE = clients(withdraw("alice"), withdraw("alice"), withdraw("bob"))
 
 
-def test_memory_out_of_sight_has_to_be_told_of() -> None:
-    unseen = reduced(MEMORABLE, CarefulEverySecondTime, unseen_memory=True)
-    assert unseen.kinds == {Break.MONEY}
+@pytest.mark.parametrize("told", [True, False])
+def test_memory_in_attributes_is_noticed_if_nobody_told_of_it(told: bool) -> None:
+    found = reduced(MEMORABLE, CarefulEverySecondTime, unseen_memory=told)
+    assert found.kinds == {Break.MONEY}
 
 
 @BOTH
 @pytest.mark.parametrize("lock", [RemembersInACell, RemembersTheOrder])
 def test_memory_in_cells_is_seen_in_whatever_container(lock: MakeLock, method: Method) -> None:
     assert reduced(MEMORABLE, lock, method).kinds == {Break.MONEY}
+
+
+class WithinASecond(GlobalLock):
+    """A real asyncio timeout around the lock: what it stops is a client's failure."""
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        async with asyncio.timeout(1.0):
+            return await super().run(call, store)
+
+
+def test_a_timer_that_another_move_takes_away_is_not_forgotten() -> None:
+    """As long as the timer runs it can strike; the client's last step takes it away."""
+    setting = Setting(SCENARIOS["documented-race"], "one-service", Parts(WithinASecond))
+    found: dict[Method, Harvest] = {}
+    for method in ("source", "sleep"):
+
+        async def search(open_world: OpenWorld, heard: object, method: Method = method) -> Harvest:
+            return await explore_reduced(
+                setting,
+                open_world,
+                faults=Faults(),
+                runs_max=5_000,
+                seconds_max=60.0,
+                method=method,
+            )
+
+        found[method], _ = asyncio.run(in_worlds(setting, "memory", search))
+    assert found["source"].outcomes == found["sleep"].outcomes
+    assert Break.LIVENESS in found["source"].kinds
 
 
 class Flag:
