@@ -70,6 +70,7 @@ class Cell:
     `backoffs_max` how often one client had to try again in the worst interleaving.
     `preemptions_fewest` is what a losing schedule needs at least, where that is proven. `wallet`
     names a wallet of the user's own; if that takes no lock strategy, `lock` is its name too.
+    `memory_mb` is what the process held when the cell was explored.
     """
 
     scenario: str
@@ -91,6 +92,7 @@ class Cell:
     backoffs_max: int = 0
     preemptions_fewest: int | None = None
     wallet: str = ""
+    memory_mb: float = 0.0
 
     @property
     def as_expected(self) -> bool:

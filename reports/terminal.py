@@ -131,6 +131,9 @@ def print_cell(out: Console, cell: Cell, story: str = "") -> None:
     out.print(Text(f"{breaks} ({cell.note})" if cell.note else breaks))
     for outcome, count in cell.outcomes.items():
         out.print(Text(f"  {count:>8,}  {outcome}"))
+    if cell.backoffs_max:
+        times = f"{cell.backoffs_max} time{'' if cell.backoffs_max == 1 else 's'}"
+        out.print(Text(f"One client had to try again {times} at worst."))
     if cell.witness is not None:
         out.print(Text(_shortest(cell, cell.witness)))
         print_witness(out, cell.witness)

@@ -72,6 +72,7 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "outcomes": dict(cell.outcomes),
         "witness": None if cell.witness is None else witness_json(cell.witness),
         "seconds": round(cell.seconds, 4),
+        "memory_mb": round(cell.memory_mb, 1),
         "note": cell.note,
     }
 

@@ -233,6 +233,11 @@ def _stands(solo: Solo, node: Node) -> bool:
     return step.kind.startswith("cache") or step == was
 
 
+def awake(node: Node) -> Node:
+    """The place as it is once somebody else has moved."""
+    return node.other if node.tired else node
+
+
 def _known(kids: Kids, key: object, memory: Memory) -> Outcome | None:
     found = kids.get(key)
     while isinstance(found, Look):

@@ -160,6 +160,7 @@ async def explore_cell(
         backoffs_max=found.backoffs_max,
         preemptions_fewest=found.preemptions_fewest,
         wallet=wallet or "",
+        memory_mb=found.memory_mb,
     )
 
 

@@ -4,11 +4,13 @@ Layer by layer, each state with the number of ways that lead to it: big integers
 layer is kept, so memory grows with the width of the graph and not with its length.
 """
 
+import gc
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +49,20 @@ class Count:
     stopped: str = ""
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: it would go through all states again and again, and finds
+    nothing, since a state refers to no later one."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_uncollected()
 def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -> Count:
     """Count every interleaving of the graph, or as many as the limits allow."""
     counted = Count()
@@ -93,10 +109,11 @@ def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) 
         if gone is None and (node in moves or (gone := graph.gone(node, common)) is None):
             continue
         moved = True
-        if gone.news or not gone.alone:
-            after = graph.after(state, lane, gone, past.faults)
+        if gone.alone:
+            later = graph.later(past, node, gone, past.faults) if gone.news else past
+            after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, later)
         else:
-            after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, past)
+            after = graph.after(state, lane, gone, past.faults)
         following[after] = following.get(after, 0) + ways
     return moved
 
@@ -117,7 +134,7 @@ def limit_reached(limits: Limits, states: int) -> str:
         return f"after {states:,} states"
     if time.monotonic() > limits.until:
         return f"out of time after {states:,} states"
-    if memory_mb() > limits.memory_mb_max:
+    if states and memory_mb() > limits.memory_mb_max:
         return f"at {memory_mb():,.0f} MB of memory after {states:,} states"
     return ""
 

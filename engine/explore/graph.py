@@ -9,7 +9,7 @@ share their future, and a question about real-time order still gets its exact an
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from engine.explore.automaton import Automaton, Node, Outcome
+from engine.explore.automaton import Automaton, Node, Outcome, awake
 from engine.explore.controller import SPINS_MAX
 from engine.explore.faults import Facts, Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
@@ -17,7 +17,7 @@ from engine.explore.independence import Learned
 from engine.explore.memory import buried, can_go, expired, holds_lease, performed, rolled_back
 from engine.explore.past import Before, Masks, Past, remembered
 from engine.explore.recall import Memory
-from engine.explore.shared import Shared, affected, cached, recalling
+from engine.explore.shared import Shared, acquired, affected, cached, recalling
 from engine.explore.solo import CANCELLED, Input
 from engine.explore.steps import Step
 from engine.explore.tables import lookup, opened
@@ -151,12 +151,10 @@ class Graph:
             case "invoke" | "sweep" | "backoff":
                 pass
             case "acquire":
-                mutex_id = step.args[0].mutex_id
-                for held, _ in shared.held:
-                    if held == mutex_id:
-                        return None
-                held_now = tuple(sorted((*shared.held, (mutex_id, name))))
-                shared = Shared(shared.db, held_now, shared.memory, shared.caches)
+                locked = acquired(shared, step.args[0].mutex_id, name)
+                if locked is None:
+                    return None
+                shared = locked
             case "cache_get" | "cache_put":
                 shared, answer = cached(shared, node, step)
             case _:
@@ -199,17 +197,17 @@ class Graph:
         """The state after the move, where others rest and background work comes and goes."""
         was, _, past = state
         if gone.news or faults is not past.faults:
-            past = self._later(past, was[lane], gone, faults)
+            past = self.later(past, was[lane], gone, faults)
         if gone.alone and not self.automaton.particular:
             return (*was[:lane], gone.node, *was[lane + 1 :]), gone.common, past
-        nodes = [_awake(node) for node in was]
+        nodes = [awake(node) for node in was]
         nodes[lane] = gone.node
         beside = nodes[self._clients :]
-        beside += [_awake(born.node) for born in gone.outcomes[1:]]
+        beside += [awake(born.node) for born in gone.outcomes[1:]]
         going = sorted((n for n in beside if not n.ended), key=lambda node: node.name)
         return (*nodes[: self._clients], *going), gone.common, past
 
-    def _later(self, past: Past, node: Node, gone: Gone, faults: Faults) -> Past:
+    def later(self, past: Past, node: Node, gone: Gone, faults: Faults) -> Past:
         """The past with what has just become of it."""
         outcome = gone.outcomes[0]
         key = outcome if faults is past.faults else (outcome, faults)
@@ -232,7 +230,7 @@ class Graph:
                     yield Taken(lane, how, self._crashed(state, lane, left), None)
                 case How.EXPIRE | How.SWEEP:
                     shared = self._beside(nodes[lane], common, how)
-                    awake = tuple(_awake(node) for node in nodes)
+                    awake = tuple(awake(node) for node in nodes)
                     same = self.past(past.done, past.before, left)
                     yield Taken(lane, how, (awake, self.common(shared), same), None)
                 case _:
@@ -283,7 +281,7 @@ class Graph:
         db, nodes = shared.db, []
         for node in was:
             if node.ended or node.instance != number:
-                nodes.append(_awake(node))
+                nodes.append(awake(node))
                 continue
             db = buried(db, node.name)
             if not node.background:
@@ -296,8 +294,3 @@ class Graph:
         )
         same = self.past(past.done, past.before, left)
         return tuple(nodes), self.common(left_over), same
-
-
-def _awake(node: Node) -> Node:
-    """The place as it is once somebody else has moved."""
-    return node.other if node.tired else node

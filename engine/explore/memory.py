@@ -170,7 +170,8 @@ def _write(
     view, receipt = _applied(view, call, changes)
     if transaction is not None:
         return db._replace(open=stored(db.open, lane, Transaction(view))), receipt
-    return _changed(db)._replace(tables=view), receipt
+    db = _changed(db)
+    return Database(view, db.leases, db.decisions, db.open, db.writer), receipt
 
 
 def _refused(

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from engine.explore.count import memory_mb
 from engine.explore.faults import Faults
 from engine.explore.frozen import Unfit
 from engine.explore.outliving import Globals
@@ -77,7 +78,8 @@ async def explore_task(task: Task) -> Explored:
         found = await _by_luck(task, found)
     held.check()
     note = "; ".join((found.note, *reasons))
-    return replace(found, note=note, seconds=time.monotonic() - started)
+    taken_s = time.monotonic() - started
+    return replace(found, note=note, seconds=taken_s, memory_mb=memory_mb())
 
 
 def _ways(task: Task) -> tuple[Way, ...]:

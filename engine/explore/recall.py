@@ -24,6 +24,7 @@ from engine.explore.frozen import (
     thaw_item,
 )
 from engine.explore.independence import Learned
+from engine.explore.keyed import KeyedDict
 from engine.explore.stage import Stage
 from engine.explore.steps import SteppedMutex, SteppedRuntime
 
@@ -42,7 +43,6 @@ class Item(NamedTuple):
 # What items hold that is not what they began with.
 Memory = Mapping[Item, Any]
 UNCHANGED = "unchanged\0"
-ABSENT = "absent\0"
 _MADE = "mutexes made\0"
 
 
@@ -67,7 +67,7 @@ class Recall:
         self._memory: Memory = {}
         self._mutexes: dict[MutexId, NamedMutex] = {}
         self._open: dict[Item, _Container] = {}
-        self._unfit: Unfit | None = None
+        self._refused: Unfit | LearnedMore | None = None
 
     def begin(self, memory: Memory, *, same_request: bool) -> None:
         """From now on this is the memory."""
@@ -88,10 +88,8 @@ class Recall:
 
     def check(self) -> None:
         """Raise again what code under test may have caught and thrown away. Unfit, LearnedMore."""
-        if self._unfit is not None:
-            raise self._unfit
-        if self.learned.news:
-            raise LearnedMore
+        if self._refused is not None:
+            raise self._refused
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -134,8 +132,8 @@ class Recall:
 
     def unfit(self, why: str) -> Unfit:
         """The error to raise; it is remembered, whatever becomes of it on its way up."""
-        self._unfit = self._unfit or Unfit(why)
-        return self._unfit
+        self._refused = why_not = Unfit(why)
+        return why_not
 
     def begins(self, item: Item, initial: Any) -> Any:
         """A cell's first value, which must be the same whoever asks for it first. Unfit."""
@@ -146,7 +144,8 @@ class Recall:
     def use_whole(self, cell: str) -> None:
         """Somebody looked at all of a dict. LearnedMore."""
         self.learned.use_whole(cell)
-        raise LearnedMore
+        self._refused = LearnedMore()
+        raise self._refused
 
 
 class _Value:
@@ -201,7 +200,7 @@ class _Keyed(_Container):
     def __init__(self, recall: Recall, item: Item, initial: dict[Any, Any]) -> None:
         pairs = {key: recall.fit(freeze_item, value, item) for key, value in initial.items()}
         recall.begins(item, freeze(initial))
-        self.held = _Dict(recall, item, pairs)
+        self.held = KeyedDict(recall, item, pairs)
 
     @property
     def value(self) -> Any:
@@ -211,69 +210,6 @@ class _Keyed(_Container):
     def value(self, value: Any) -> None:
         if value is not self.held:
             raise self._recall.unfit("the dict in a cell is replaced by another one")
-
-
-class _Dict(dict[Any, Any]):
-    """A dict whose values are elsewhere."""
-
-    def __init__(self, recall: Recall, item: Item, initial: Mapping[Any, Any]) -> None:
-        super().__init__()
-        self._recall = recall
-        self._cell = item
-        self._initial = initial
-
-    def _look(self, key: Any) -> Any:
-        item = self._cell._replace(keyed=True, key=freeze_item(key))
-        return self._recall.look(item, self._initial.get(key, ABSENT))
-
-    def _change(self, key: Any, value: Any) -> None:
-        item = self._cell._replace(keyed=True, key=freeze_item(key))
-        self._recall.change(item, value, self._initial.get(key, ABSENT))
-
-    def __contains__(self, key: object) -> bool:
-        return bool(self._look(key) != ABSENT)
-
-    def __getitem__(self, key: Any) -> Any:
-        frozen = self._look(key)
-        if frozen == ABSENT:
-            raise KeyError(key)
-        return thaw_item(frozen, self._recall.mutex)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._change(key, self._recall.fit(freeze_item, value, self._cell))
-
-    def __delitem__(self, key: Any) -> None:
-        if key not in self:
-            raise KeyError(key)
-        self._change(key, ABSENT)
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        frozen = self._look(key)
-        return default if frozen == ABSENT else thaw_item(frozen, self._recall.mutex)
-
-    def setdefault(self, key: Any, default: Any = None) -> Any:
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def pop(self, key: Any, *default: Any) -> Any:
-        if key not in self and default:
-            return default[0]
-        value = self[key]
-        del self[key]
-        return value
-
-
-def _as_a_whole(self: _Dict, *args: Any, **items: Any) -> Any:
-    self._recall.use_whole(self._cell.cell)
-
-
-# Assigned here, so that the list of what looks at all of a dict can be read at a glance.
-for _name in (
-    *("__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__or__", "__ior__", "__ror__"),
-    *("keys", "values", "items", "popitem", "clear", "update", "copy", "__repr__"),
-):
-    setattr(_Dict, _name, _as_a_whole)
 
 
 class Recalled(SteppedRuntime):

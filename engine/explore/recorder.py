@@ -35,7 +35,8 @@ class Recorder:
         self._latest: dict[str, int] = {}
         self._lanes = len(world.stage.lanes)
         self._born: list[Lane] = []
-        self._calls = (0, 0)
+        # What was invoked before the first move was invoked before every move.
+        self._calls = len(world.stage.history), world.stage.opened
         self._inside: set[str] = set()
         self._pending: list[tuple[Lane, Step, int]] = []
 
@@ -103,6 +104,7 @@ class Recorder:
         return used
 
     def _built(self, number: int, parts: object) -> None:
+        self._tracker.built.add(number)
         try:
             self._watched.append((parts, outline(parts)))
         except Unfit:

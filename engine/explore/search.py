@@ -44,7 +44,8 @@ class Explored:
     """What a search found. `method` says how; `states` are those of the graph, 0 without one.
 
     `backoffs_max` is how often one client had to try again in the worst interleaving,
-    `preemptions_fewest` what a losing schedule needs at least, where that is proven.
+    `preemptions_fewest` what a losing schedule needs at least, where that is proven,
+    `memory_mb` what the process held in the end.
     """
 
     verdict: Verdict
@@ -59,6 +60,7 @@ class Explored:
     states: int = 0
     backoffs_max: int = 0
     preemptions_fewest: int | None = None
+    memory_mb: float = 0.0
 
 
 async def explore(

@@ -20,11 +20,20 @@ class Shared(NamedTuple):
     caches: tuple[tuple[int, Pairs[Row]], ...] = ()
 
 
+def acquired(shared: Shared, mutex_id: MutexId, lane: str) -> Shared | None:
+    """With the mutex held by the lane; None if somebody holds it already."""
+    for held, _ in shared.held:
+        if held == mutex_id:
+            return None
+    held_now = tuple(sorted((*shared.held, (mutex_id, lane))))
+    return Shared(shared.db, held_now, shared.memory, shared.caches)
+
+
 def affected(shared: Shared, outcome: Outcome) -> Shared:
     """What a resumption did to what is shared, beside its step."""
     if outcome.released:
         held = tuple(pair for pair in shared.held if pair[0] not in outcome.released)
-        shared = shared._replace(held=held)
+        shared = Shared(shared.db, held, shared.memory, shared.caches)
     return recalling(shared, outcome.changed)
 
 

@@ -180,7 +180,10 @@ class Solo:
 
     def _built(self, number: int, parts: object) -> None:
         self.runtimes[number].building = False
-        self.watched.append((parts, outline(parts)))
+        try:
+            self.watched.append((parts, outline(parts)))
+        except Unfit as why:  # raised amidst code under test, which may catch it
+            raise self.recall.unfit(str(why)) from None
 
     def _launch(self, lane: Lane, work: Coroutine[Any, Any, None]) -> None:
         self.births.append((lane, work))

@@ -42,11 +42,19 @@ class Tracker:
 
     def __init__(self, learned: Learned) -> None:
         self.learned = learned
+        self.built: set[int] = set()
         self._used: dict[tuple[CellId, object], Use] = {}
 
     def make_cell(self, instance: int, name: str, value: Any) -> Cell[Any]:
         """A cell of a service instance, which reports here."""
-        return TrackedCell(self, CellId(instance, name), value)
+        cell = CellId(instance, name)
+        made = TrackedCell(self, cell, value)
+        if instance in self.built:
+            # Made amidst a call: what it begins with may depend on who was first to ask for it.
+            self.note(cell, None, Use.CHANGE)
+            if isinstance(value, dict) and value:
+                self.whole(cell)
+        return made
 
     def taken(self) -> dict[tuple[CellId, object], Use]:
         """What was used since this was last asked: (cell, its key or None for all of it)."""

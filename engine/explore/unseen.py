@@ -1,4 +1,4 @@
-"""Memory kept where the explorer cannot see it: attributes, closures and classes of code under test.
+"""Memory kept where the explorer cannot see it: attributes, closures, classes of code under test.
 
 `outline` of an object before and after is equal if nothing reachable from it changed. What hides
 what it holds (a generator, a counter in C) is `Unfit`: it could change and nobody would notice.
@@ -104,12 +104,12 @@ def _called(thing: Any) -> list[Any] | None:
     """What a function holds on to; None for what is no function."""
     match thing:
         case types.FunctionType():
-            if thing.__module__.startswith("engine."):
+            if _is_ours(thing):
                 return []
             held = (thing.__closure__, thing.__defaults__, thing.__kwdefaults__, thing.__dict__)
             return [part for part in held if part]
         case types.MethodType():
-            return [thing.__self__, thing.__func__]
+            return [] if _is_ours(thing) else [thing.__self__, thing.__func__]
         case types.BuiltinFunctionType():
             owner = thing.__self__
             return [] if isinstance(owner, types.ModuleType) else [owner]
@@ -126,6 +126,11 @@ def _called(thing: Any) -> list[Any] | None:
     if isinstance(thing, _CACHED):
         return [thing.cache_info().currsize, thing.__wrapped__]
     return None
+
+
+def _is_ours(function: Any) -> bool:
+    """The explorer's own: what it reaches changes with every step."""
+    return str(function.__module__).startswith("engine.explore.")
 
 
 def _is_empty(cell: types.CellType) -> bool:
