@@ -49,6 +49,8 @@ class _Layout:
 
 def draw(witness: Witness, width: int) -> list[Text]:
     """The lines of the picture, `width` characters at most unless a balance is very wide."""
+    if not witness.events:
+        return []
     lanes = timeline_lanes(witness.events)
     accounts = in_order(account for event in witness.events for account in event.balances)
     money_w = {name: _money_width(name, witness.events) for name in accounts}

@@ -1,6 +1,5 @@
 """`walletrace explore`: every interleaving of one scenario."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +31,7 @@ from scenarios.options import (
     Wallet,
     scenario_named,
 )
-
+from scenarios.patience import run_patiently
 
 FaultBudget = Annotated[
     str | None,
@@ -76,7 +75,7 @@ def explore(
     evidence.check()
     story = scenario_named(scenario)
     with progress("exploring") as advance:
-        cell = asyncio.run(
+        cell = run_patiently(
             explore_cell(
                 story,
                 lock,

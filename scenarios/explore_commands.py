@@ -1,6 +1,5 @@
 """`walletrace list`, `replay` and `compare`."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +33,7 @@ from scenarios.options import (
     Wallet,
     scenario_named,
 )
+from scenarios.patience import run_patiently
 from scenarios.recurrence import replay_json
 
 
@@ -79,10 +79,10 @@ def replay(
     faults, mismatch = Faults.parse(kept.faults), ""
     cell = (story, kept.lock, kept.topology, at, kept.schedule)
     try:
-        witness = asyncio.run(replay_cell(*cell, wallet=kept.wallet, faults=faults))
+        witness = run_patiently(replay_cell(*cell, wallet=kept.wallet, faults=faults))
     except ScheduleMismatch as error:
         mismatch = str(error)
-        witness = asyncio.run(replay_as_far_as_possible(*cell, wallet=kept.wallet, faults=faults))
+        witness = run_patiently(replay_as_far_as_possible(*cell, wallet=kept.wallet, faults=faults))
     code = fingerprints(story, kept.lock, kept.wallet)
     found = recurrence.compared(kept, witness, code, at, mismatch=mismatch)
     if as_json:
@@ -146,7 +146,7 @@ def compare(
         faults=faults or (),
     )
     with progress("comparing") as advance:
-        cells = asyncio.run(matrix.compare(plan, quick=quick, on_cell=advance))
+        cells = run_patiently(matrix.compare(plan, quick=quick, on_cell=advance))
     if junit_file is not None:
         _write(junit_file, junit.junit_xml(cells, []))
     if markdown_file is not None:

@@ -1,6 +1,5 @@
 """The main job behind `walletrace report`: from every interleaving to one page."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -25,6 +24,7 @@ from reports.conclusion import conclude
 from scenarios import matrix
 from scenarios.console import cell_json, out, print_json, progress
 from scenarios.load_commands import loads_json
+from scenarios.patience import run_patiently
 from scenarios.programs import run_programs
 
 # Sized so that the whole takes less than two minutes on two slow cores.
@@ -121,7 +121,7 @@ def _json(found: Found, paths: Sequence[Path]) -> dict[str, Any]:
 
 def _explored() -> list[Cell]:
     with progress("exploring every interleaving") as advance:
-        return asyncio.run(matrix.compare(matrix.Plan(), quick=True, on_cell=advance))
+        return run_patiently(matrix.compare(matrix.Plan(), quick=True, on_cell=advance))
 
 
 def _programs() -> list[ProgramsResult]:

@@ -11,6 +11,7 @@ from engine.results import Cell
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict
 from reports import terminal
 from scenarios.console import cell_json, out, print_json, progress
+from scenarios.patience import patience
 from scenarios.zoo.exhibit import Exhibit
 from scenarios.zoo.hall import BUDGET, EXHIBITS, Inspected, inspect
 
@@ -32,7 +33,7 @@ def zoo(
     one could not be explored whole.
     """
     chosen = list(EXHIBITS.values()) if only is None else [_exhibit(only)]
-    with progress("exploring the zoo") as advance:
+    with patience(), progress("exploring the zoo") as advance:
         inspected = inspect(chosen, BUDGET, advance)
     if as_json:
         print_json(_json(inspected))

@@ -112,11 +112,11 @@ class Automaton:
             known = self._run(birth, None, Input(), memory, shield=False)
         return known
 
-    def killed(self, node: Node) -> Node:
-        """The client's end when its service instance crashes."""
+    def killed(self, node: Node) -> tuple[Node, tuple[MutexId, ...]]:
+        """The client's end when its service instance crashes, and the mutexes that it lets go."""
         solo = self._solo(node)
-        solo.end()
-        return self._end(_copy(node), solo)
+        freed = solo.end()
+        return self._end(_copy(node), solo), freed
 
     def swept(self, node: Node, memory: Memory) -> Mapping[Item, Any]:
         """What changes in memory when the client's instance forgets its idle locks."""
@@ -141,7 +141,7 @@ class Automaton:
         node.after = tuple(self._names[name] for name in program.after)
         node.shielded, node.backoffs = False, 0
         node.origin, node.via = number, None
-        return self._place(node, solo)
+        return self._end(node, solo) if solo.lane.ended else self._place(node, solo)
 
     def _begin(self, number: int) -> Solo:
         solo = Solo(self._setting, number, self._learned)

@@ -230,9 +230,9 @@ class Graph:
                     yield Taken(lane, how, self._crashed(state, lane, left), None)
                 case How.EXPIRE | How.SWEEP:
                     shared = self._beside(nodes[lane], common, how)
-                    awake = tuple(awake(node) for node in nodes)
+                    rested = tuple(awake(node) for node in nodes)
                     same = self.past(past.done, past.before, left)
-                    yield Taken(lane, how, (awake, self.common(shared), same), None)
+                    yield Taken(lane, how, (rested, self.common(shared), same), None)
                 case _:
                     gone = self._struck(nodes[lane], common, how)
                     yield Taken(lane, how, self.after(state, lane, gone, left), gone)
@@ -278,17 +278,19 @@ class Graph:
         was, common, past = state
         number = was[lane].instance
         shared = common.shared
-        db, nodes = shared.db, []
+        db, nodes, freed = shared.db, list[Node](), set[MutexId]()
         for node in was:
             if node.ended or node.instance != number:
                 nodes.append(awake(node))
                 continue
             db = buried(db, node.name)
             if not node.background:
-                nodes.append(self.automaton.killed(node))
+                dead, lets_go = self.automaton.killed(node)
+                nodes.append(dead)
+                freed |= set(lets_go)
         left_over = Shared(
             db,
-            tuple(held for held in shared.held if held[0].instance != number),
+            tuple(h for h in shared.held if h[0].instance != number and h[0] not in freed),
             frozenset(pair for pair in shared.memory if pair[0].instance != number),
             tuple(cache for cache in shared.caches if cache[0] != number),
         )

@@ -14,7 +14,8 @@ from engine.explore.frozen import Unfit
 from engine.explore.unseen import outline
 from engine.explore.world import Setting
 
-_MEMORY = (int, float, str, dict, list, set, deque, defaultdict, OrderedDict, Counter)
+_VALUES = (type(None), bool, int, float, str, bytes, tuple, frozenset)
+_MEMORY = (*_VALUES, dict, list, set, deque, defaultdict, OrderedDict, Counter)
 _LOCKS = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue)
 
 
@@ -37,17 +38,12 @@ class Globals:
 
 
 def _outlines(setting: Setting) -> Mapping[str, object]:
-    """What each global holds. UsageError for asyncio's locks: they belong to one event loop."""
-    found: dict[str, object] = {}
-    for name, value in _globals(setting):
-        if isinstance(value, _LOCKS):
-            raise UsageError(
-                f"{name} is a global asyncio.{type(value).__name__}, which outlives a run",
-                "make it in __init__ of the wallet or lock strategy",
-            )
-        if type(value) in _MEMORY:
-            found[name] = _outline(value)
-    return found
+    """What each global holds."""
+    return {
+        name: _outline(value)
+        for name, value in _globals(setting)
+        if type(value) in _MEMORY or isinstance(value, _LOCKS)
+    }
 
 
 def _globals(setting: Setting) -> Iterator[tuple[str, object]]:
@@ -70,6 +66,8 @@ def _own(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 
 def _outline(value: object) -> object:
+    if isinstance(value, _LOCKS):  # a lock that was waited for belongs to one event loop
+        return [(name, bool(part)) for name, part in vars(value).items()]
     try:
         return outline(value)
     except Unfit:  # too large to compare; what changes in it is not noticed

@@ -15,7 +15,7 @@ from engine.explore.independence import Learned, Thing, things_of
 from engine.explore.steps import Step
 from engine.history import CallRecord
 
-CALLS_MAX = 16  # of one client; each call is one bit
+CALLS_MAX = 256  # of one client; each call is one bit
 Masks = tuple[tuple[Thing, int], ...]
 Before = tuple[tuple[int, int], ...]
 

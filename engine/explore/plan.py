@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from engine.errors import UsageError
 from engine.explore.count import memory_mb
 from engine.explore.faults import Faults
 from engine.explore.frozen import Unfit
@@ -31,6 +32,8 @@ TRACES_MAX = 1_000
 # What a search that ran out of its budget may still try by luck.
 SAMPLE_RUNS_MAX = 1_000
 SAMPLE_SECONDS_MAX = 10.0
+# The rest of the seconds is for luck, where the search did not come to its end.
+SHARE_OF_SEARCH = 0.9
 PCT_DEPTH = 3
 
 
@@ -63,23 +66,34 @@ Way = Callable[[Task], Awaitable[Explored]]
 async def explore_task(task: Task) -> Explored:
     """Explore it the best way there is."""
     started, held = time.monotonic(), Globals(task.setting)
+    try:
+        found = await _explored(task, started)
+    except UsageError:
+        held.check()  # says better what is wrong
+        raise
+    held.check()
+    return replace(found, seconds=time.monotonic() - started, memory_mb=memory_mb())
+
+
+async def _explored(task: Task, started: float) -> Explored:
     reasons: list[str] = []
     for way in _ways(task):
-        left_s = task.budget.seconds_max - (time.monotonic() - started)
-        budget = replace(task.budget, seconds_max=max(0.0, left_s))
         try:
-            found = await way(replace(task, budget=budget))
+            found = await way(_with_what_is_left(task, started, SHARE_OF_SEARCH))
         except Unfit as why:
             reasons.append(str(why))
             continue
         if found.verdict is not Verdict.BOUNDED or way is not _few_traces:
             break
     if found.verdict is Verdict.BOUNDED:
-        found = await _by_luck(task, found)
-    held.check()
-    note = "; ".join((found.note, *reasons))
-    taken_s = time.monotonic() - started
-    return replace(found, note=note, seconds=taken_s, memory_mb=memory_mb())
+        found = await _by_luck(_with_what_is_left(task, started, 1.0), found)
+    return replace(found, note="; ".join((found.note, *reasons)))
+
+
+def _with_what_is_left(task: Task, started: float, share: float) -> Task:
+    """The task with what is left of this share of its seconds."""
+    left_s = task.budget.seconds_max * share - (time.monotonic() - started)
+    return replace(task, budget=replace(task.budget, seconds_max=max(0.0, left_s)))
 
 
 def _ways(task: Task) -> tuple[Way, ...]:

@@ -68,6 +68,11 @@ _NAME = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 Expected = Callable[[str, str], Verdict | None]
 
 
+def undeclared(lock: str, topology: str) -> Verdict | None:
+    """No verdict is declared for any cell: whatever is found is news."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One story to explore. Balances in cents.
@@ -82,7 +87,7 @@ class Scenario:
     story: str
     openings: Mapping[str, int]
     programs: tuple[Program, ...]
-    expected: Expected
+    expected: Expected = undeclared
     correct: Mapping[str, int] | None = None
     always: bool = False
     faults: Faults = field(default_factory=Faults)

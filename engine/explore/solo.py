@@ -135,6 +135,8 @@ class Solo:
 
     def _advance(self, given: Input) -> None:
         lane = self.lane
+        if lane.ended:
+            raise Unfit("the code under test does not do the same every time")
         lane.pending = None
         try:
             # NeedsLoop, if code under test looks for an event loop: it must not find ours.
@@ -167,9 +169,13 @@ class Solo:
         self.stage.history.clear()
         self.stage.opened = 0
 
-    def end(self) -> None:
-        """Throw cancellations until nothing runs any more; what it does meanwhile is not heard."""
+    def end(self) -> tuple[MutexId, ...]:
+        """Throw cancellations until nothing runs any more; what it does meanwhile is not heard.
+
+        The mutexes that it lets go are told: some are its client's and not its instance's.
+        """
         self._close_births()
+        self.stage.released.clear()
         self._left.append((self.lane, self._coroutine))
         for lane, coroutine in self._left:
             lane.dead = True
@@ -177,6 +183,7 @@ class Solo:
             _unwind(coroutine)
             self._close_births()
         self._left = []
+        return tuple(map(_id_of, self.stage.released))
 
     def _built(self, number: int, parts: object) -> None:
         self.runtimes[number].building = False

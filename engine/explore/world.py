@@ -1,7 +1,9 @@
 """What the controller needs of a world, and how every world begins."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import UsageError, WalletraceError
@@ -95,5 +97,11 @@ async def play(program: Program, client: Client, lane: Lane) -> None:
         raise  # the user's, not the scenario's
     except WalletraceError:
         pass  # the history has it
-    except Exception as error:
-        lane.fault = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        lane.fault = f"{type(error).__name__}: {error} ({_where(error)})"
+
+
+def _where(error: BaseException) -> str:
+    """The line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"

@@ -60,11 +60,12 @@ def test_memory_in_a_global_is_refused_by_name(
         explored(tmp_path, monkeypatch, held, used, counts=counts)
 
 
-def test_a_global_lock_of_asyncio_is_refused_by_name(
+def test_a_global_lock_of_asyncio_that_is_waited_for_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="GATE is a global asyncio"):
-        explored(tmp_path, monkeypatch, "GATE = asyncio.Lock()", "await asyncio.sleep(0)")
+    used = "async with GATE: return await read_apply_write(call, store)"
+    with pytest.raises(UsageError, match="outlives"):
+        explored(tmp_path, monkeypatch, "GATE = asyncio.Lock()", used)
 
 
 def test_globals_that_nobody_changes_are_welcome(
