@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,9 @@ from engine.ports import LockStrategy, Runtime
 
 T = TypeVar("T")
 MakeLock = Callable[[Runtime], LockStrategy]
+
+# Whose lines say nothing about a mistake in a user's module: ours, the import's, libraries'.
+_NOT_OWN = ("<frozen", __file__, *map(sysconfig.get_path, ("stdlib", "purelib")))
 
 LOCK_STRATEGIES: dict[str, MakeLock] = {
     "none": NoLock,
@@ -51,18 +56,53 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
     if not colon:
         ours = f"known: {', '.join(known)}; or" if known else "name"
         raise UsageError(f"no {what} {name!r}", f"{ours} your own as module:attribute")
+    if not module_name or module_name.startswith("."):
+        raise UsageError(f"no module is named in {name!r}", "write it as module:attribute")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"cannot import {module_name!r} for the {what} {name!r} ({error})",
-            "run from the folder that holds the module",
-        ) from error
+    found = _imported(module_name, f"the {what} {name!r}")
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UsageError(f"{module_name!r} has no {attribute!r}", f"check the {what}'s name")
         found = getattr(found, part)
     return found  # type: ignore[no-any-return]
+
+
+def _imported(module: str, wanted: str) -> Any:
+    """A module, be it a user's: whatever it does while it is imported is told in one line."""
+    try:
+        return importlib.import_module(module)
+    except UsageError:
+        raise  # says itself what is wrong: two clients of one name, say
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
+            raise UsageError(
+                f"cannot import {module!r} for {wanted} ({error})",
+                "run from the folder that holds the module",
+            ) from error
+        raise _failed(module, wanted, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(module, wanted, error) from error
+
+
+def _failed(module: str, wanted: str, error: BaseException) -> UsageError:
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    what = ": ".join(filter(None, (type(error).__name__, said)))
+    place = _place(error)
+    at = f" at {place}" if place else ""
+    return UsageError(f"cannot import {module!r} for {wanted} ({what}{at})", "mend the module")
+
+
+def _place(error: BaseException) -> str:
+    """The line of a file where it happened; the last of the user's own, not of a library."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_short(error.filename)}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_OWN)]
+    return f"{_short(own[-1].filename)}:{own[-1].lineno}" if own else ""
+
+
+def _short(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

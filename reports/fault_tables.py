@@ -11,7 +11,7 @@ from rich.text import Text
 
 from engine.results import Cell
 from engine.verdicts import Verdict
-from reports.reading import SYMBOLS, in_order, short_names, squares
+from reports.reading import SYMBOLS, in_order, listed, short_names, squares
 from reports.summary import VERDICT_STYLES
 
 _HEADING_CHARACTERS = 11
@@ -51,3 +51,35 @@ def _mark(cells: Sequence[Cell]) -> Text:
     count = f"{such}" if such == len(scenarios) else f"{such} of {len(scenarios)}"
     surprise = "" if all(cell.as_expected for cell in cells) else " !"
     return Text(f"{SYMBOLS[verdict]} {count}{surprise}", VERDICT_STYLES[verdict])
+
+
+def counted_words() -> str:
+    """What the marks count, to stand above the tables."""
+    return "The marks count scenarios: ✗ 1 of 10, one of ten breaks; ✓ 10, all ten hold."
+
+
+def breaking_words(cells: Sequence[Cell]) -> str:
+    """Which scenarios break whatever the lock, where several were tried; "" if none does."""
+    told = [_breaking(cells, scenario) for scenario in in_order(cell.scenario for cell in cells)]
+    several = len({cell.lock for cell in cells}) > 1
+    start = "Broken whatever the lock" if several else "Broken"
+    named = ", ".join(filter(None, told))
+    return f"{start}: {named}." if named else ""
+
+
+def _breaking(cells: Sequence[Cell], scenario: str) -> str:
+    """The scenario and, unless that is everywhere, where every lock strategy fails it."""
+    places: dict[tuple[str, str], list[Verdict]] = {}
+    for cell in cells:
+        if cell.scenario == scenario:
+            places.setdefault((cell.topology, cell.faults), []).append(cell.verdict)
+    broken = [place for place, found in places.items() if set(found) == {Verdict.BROKEN}]
+    if not broken:
+        return ""
+    topologies = in_order(topology for topology, _ in broken)
+    faults = in_order(budget or _NONE for _, budget in broken)
+    everywhere = {topology for topology, _ in places}
+    where = [f"under {listed(topologies)}"] * (set(topologies) != everywhere)
+    whole = all(place in broken for place in places if place[0] in topologies)
+    where += [f"with {listed(faults)}"] * (not whole)
+    return f"{scenario} ({', '.join(where)})" if where else scenario

@@ -8,6 +8,9 @@ from engine.verdicts import Break
 
 Lane = tuple[str, int]
 
+# How the judge begins to tell of a client that an error of the code ended.
+_FAILED = "a client failed: "
+
 
 def numbered(events: Sequence[TimelineEvent]) -> list[str]:
     """T1, T2, … for the reads and writes, as the guide numbers them; "" for other steps."""
@@ -43,7 +46,7 @@ def what_broke(witness: Witness) -> str:
         return _made(worst.cents)
     return {
         Break.MONEY: "money goes wrong",
-        Break.LIVENESS: "stuck",
+        Break.LIVENESS: "fails" if worst.message.startswith(_FAILED) else "stuck",
         Break.ORDER: "out of order",
         Break.READS: "stale",
     }[worst.kind]

@@ -1,17 +1,18 @@
 """The findings on a terminal: verdicts and costs on one screen, and a witness step by step."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from engine.results import Cell, Witness
-from engine.verdicts import Verdict
+from engine.verdicts import Break, Verdict
 from reports import timeline_terminal
 from reports.conclusion import Tone, conclude
-from reports.fault_tables import fault_tables, has_fault_axis
+from reports.fault_tables import breaking_words, counted_words, fault_tables, has_fault_axis
 from reports.found import Found
 from reports.reading import (
     MEANINGS,
@@ -23,6 +24,7 @@ from reports.reading import (
     unexpected_count,
     worst,
 )
+from reports.standing import standings
 from reports.summary import VERDICT_STYLES, captions, summary
 from reports.telling import ending
 from reports.timeline_words import who_met_whom
@@ -32,8 +34,16 @@ _SENTENCES_MAX = {Tone.WRONG: 3, Tone.AVOID: 2, Tone.CARE: 2, Tone.COST: 2}
 _LINES_MAX = 3
 # A long name of a lock strategy takes two lines, so that a matrix of five fits 80 columns.
 _HEADING_CHARACTERS = 11
+# In the matrix no schedule has room.
+_BROKEN_ELSEWHERE = "something broke; `walletrace explore` shows a schedule that does it"
+# A lock strategy is not blamed for what none cures; beside its ✗ that has to be said.
+_APART = "Apart from what breaks whatever the lock: "
 # What was counted, where it was not interleavings.
 _UNITS = {"trace by trace": "traces", "by luck": "runs"}
+# So many ways to end are shown, so that a witness of some 20 steps still fits the screen.
+_OUTCOMES_MAX = 10
+_STANDSTILLS = ("deadlock", "livelock")
+_KINDS = frozenset(Break)
 
 
 def print_report(out: Console, found: Found, *, page: str = "") -> None:
@@ -53,8 +63,11 @@ def print_report(out: Console, found: Found, *, page: str = "") -> None:
         out.print(Text(f"All of it: {page}", style="cyan"), soft_wrap=True)
 
 
-def next_step(found: Found) -> str:
-    """The command that leads on: to the first surprise, else to the first loss, else around."""
+def next_step(found: Found, named: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The command that leads on: to the first surprise, else to the first loss, else around.
+
+    `named` says how a scenario of the user's own is named on the command line.
+    """
     broken = [cell for cell in found.cells if cell.verdict is Verdict.BROKEN]
     surprising = [cell for cell in found.cells if not cell.as_expected]
     for cell in (surprising + broken)[:1]:
@@ -62,7 +75,8 @@ def next_step(found: Found) -> str:
         faults = f" --faults {cell.faults or 'none'}" if has_fault_axis(found.cells) else ""
         lock = f" --lock {cell.lock}" if cell.lock != cell.wallet else ""
         wallet = f" --wallet {cell.wallet}" if cell.wallet else ""
-        return f"walletrace explore {cell.scenario}{lock}{wallet}{topology}{faults}"
+        scenario = named.get(cell.scenario, cell.scenario)
+        return f"walletrace explore {scenario}{lock}{wallet}{topology}{faults}"
     return "walletrace list"
 
 
@@ -75,22 +89,33 @@ def _bullet(text: str, width: int, *, wrong: bool) -> Table:
     return grid
 
 
-def print_matrix(out: Console, cells: Sequence[Cell]) -> None:
+def print_matrix(
+    out: Console, cells: Sequence[Cell], named: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Every scenario under every lock strategy and topology, then the conclusion.
 
-    Under several fault budgets all scenarios are summed up, so that it stays one screen.
+    Under several fault budgets all scenarios are summed up, so that it stays one screen. `named`
+    is that of `next_step`.
     """
-    placed = squares(cells)
-    for table in fault_tables(cells) if has_fault_axis(cells) else _scenario_tables(placed):
+    placed, found = squares(cells), Found(tuple(cells))
+    several = has_fault_axis(cells)
+    if several:
+        out.print(Text(counted_words(), style="dim"))
+    for table in fault_tables(cells) if several else _scenario_tables(placed):
         out.print(table)
+    meanings = MEANINGS | {Verdict.BROKEN: _BROKEN_ELSEWHERE}
     met = in_order(square.verdict for square in placed)
-    out.print(Text("\n".join(f"{SYMBOLS[v]} {v}: {MEANINGS[v]}" for v in met), style="dim"))
-    found = Found(tuple(cells))
+    out.print(Text("\n".join(f"{SYMBOLS[v]} {v}: {meanings[v]}" for v in met), style="dim"))
+    breaking = breaking_words(cells) if several else ""
+    if breaking:
+        out.print(Text(breaking))
     wrong = unexpected_count(found)
     for sentence in conclude(found).of(Tone.WRONG):
         out.print(Text(sentence.text, style="bold red"))
-    out.print(Text(conclude(found).headline, style="bold red" if wrong else "bold"))
-    out.print(Text(f"Next: {next_step(found)}", style="cyan"), soft_wrap=True)
+    excused = any(stand.shared for stand in standings(found)) and not wrong
+    headline = f"{_APART * excused}{conclude(found).headline}"
+    out.print(Text(headline, style="bold red" if wrong else "bold"))
+    out.print(Text(f"Next: {next_step(found, named)}", style="cyan"), soft_wrap=True)
 
 
 def _scenario_tables(placed: Sequence[Square]) -> Iterator[Table]:
@@ -120,23 +145,50 @@ def print_cell(out: Console, cell: Cell, story: str = "") -> None:
     out.print(
         Text.assemble(
             (f"{SYMBOLS[cell.verdict]} {cell.verdict}", VERDICT_STYLES[cell.verdict]),
-            f"  {cell.scenario} with {cell.lock}, {cell.topology}, {cell.store}",
+            f"  {cell.scenario} with {cell.lock}, {_where(cell)}",
             f"  ({', '.join(cell.kinds)})" if cell.kinds else "",
         )
     )
     if story:
         out.print(Text(story, style="dim"))
-    breaks = f"{cell.losing:,} of {cell.interleavings:,} {_UNITS.get(cell.method, 'interleavings')}"
-    breaks += " break it"
+    breaks = how_many_break(cell)
     out.print(Text(f"{breaks} ({cell.note})" if cell.note else breaks))
-    for outcome, count in cell.outcomes.items():
-        out.print(Text(f"  {count:>8,}  {outcome}"))
+    for line in _outcomes(cell):
+        out.print(Text(line))
     if cell.backoffs_max:
         times = f"{cell.backoffs_max} time{'' if cell.backoffs_max == 1 else 's'}"
         out.print(Text(f"One client had to try again {times} at worst."))
     if cell.witness is not None:
         out.print(Text(_shortest(cell, cell.witness)))
         print_witness(out, cell.witness)
+
+
+def _where(cell: Cell) -> str:
+    return ", ".join(filter(None, (cell.topology, cell.store, cell.faults)))
+
+
+def how_many_break(cell: Cell) -> str:
+    """How many of what was counted break the scenario, in words."""
+    if cell.verdict is Verdict.BOUNDED and not cell.losing:
+        return "nothing broke in what was explored"
+    units = _UNITS.get(cell.method, "interleavings")
+    return f"{cell.losing:,} of {cell.interleavings:,} {units} break it"
+
+
+def _outcomes(cell: Cell) -> Iterator[str]:
+    """The ways it ended: those that break something first, then by how often."""
+    ranked = sorted(cell.outcomes.items(), key=lambda each: (not _breaks(each[0]), -each[1]))
+    for outcome, count in ranked[:_OUTCOMES_MAX]:
+        yield f"  {count:>8,}  {outcome}"
+    more = len(ranked) - _OUTCOMES_MAX
+    if more > 0:
+        yield f"  … and {more:,} more (--json has them all)"
+
+
+def _breaks(outcome: str) -> bool:
+    """Whether what an outcome is called says that something broke."""
+    kinds = outcome.rpartition(": ")[2].split(", ")
+    return outcome in _STANDSTILLS or all(kind in _KINDS for kind in kinds)
 
 
 def _shortest(cell: Cell, witness: Witness) -> str:

@@ -22,7 +22,12 @@ _STEP_W = 5
 _LANE_W_MIN = 21
 # How a bar is drawn: its first line, those between, its last.
 _MUTEX, _LEASE, _WAIT = "┏┃┗", "╔║╚", "┊┊┊"
-LEGEND = {"mutex": "┃ mutex held", "lease": "║ lease held", "waits": "┊ waits for a lock"}
+LEGEND = {
+    "asks": "» asks the service",
+    "mutex": "┃ mutex held",
+    "lease": "║ lease held",
+    "waits": "┊ waits for a lock",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def draw(witness: Witness, width: int) -> list[Text]:
             row.rstrip()
             lines.append(row)
         before = event
-    return [*lines, *_stuck(witness, lanes, layout, drawn), *_legend(drawn)]
+    return [*lines, *_stuck(witness, lanes, layout, drawn), *_legend(witness.events, drawn)]
 
 
 def _money_width(name: str, events: Sequence[TimelineEvent]) -> int:
@@ -175,7 +180,8 @@ def _stuck(
     return lines
 
 
-def _legend(drawn: Sequence[Bar]) -> list[Text]:
+def _legend(events: Sequence[TimelineEvent], drawn: Sequence[Bar]) -> list[Text]:
     kinds = {"waits" if bar.waiting else "lease" if bar.lease else "mutex" for bar in drawn}
+    kinds |= {"asks"} if any(step_words(event).startswith("»") for event in events) else set()
     told = "   ".join(text for kind, text in LEGEND.items() if kind in kinds)
     return [Text(" " * _STEP_W + told, style="dim")] if told else []

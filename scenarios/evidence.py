@@ -1,8 +1,10 @@
 """What `explore` and `replay` leave behind of a schedule: a file, a picture, a regression test."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import UsageError
 from engine.results import Witness
 from reports import timeline_file
 from scenarios import pytest_file
@@ -20,6 +22,9 @@ class Evidence:
 
     def check(self) -> None:
         """UsageError for a file that could not be written in the end: said before the work."""
+        for file in (self.save, self.figure, self.pytest):
+            if file is not None:
+                _check_place(file)
         if self.figure is not None:
             timeline_file.check(self.figure)
         if self.pytest is not None:
@@ -55,6 +60,17 @@ class Evidence:
         """Say, if anything was wanted, that there is nothing to write."""
         if self != Evidence():
             _tell("nothing to save: no interleaving that was run breaks anything")
+
+
+def _check_place(file: Path) -> None:
+    """UsageError unless `file` could be written where it is; nothing is touched."""
+    folder = file.parent
+    if file.is_dir():
+        raise UsageError(f"cannot write {file} (it is a folder)", "name a file")
+    if not folder.is_dir():
+        raise UsageError(f"cannot write {file} (there is no folder {folder})", "make it first")
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise UsageError(f"cannot write {file} (permission denied)", "name another file")
 
 
 def _tell(text: str) -> None:

@@ -17,6 +17,7 @@ from scenarios.console import cell_json, out, print_json, progress
 from scenarios.evidence import Evidence
 from scenarios.options import (
     BUDGET,
+    LOCK_HELP,
     TOPOLOGY_HELP,
     AllowBounded,
     CountsOption,
@@ -48,9 +49,7 @@ Save = Annotated[Path | None, typer.Option(help="Keep the losing schedule in thi
 
 def explore(
     scenario: Annotated[str, typer.Argument(help="A name from `walletrace list`, or module:ATTR.")],
-    lock: Annotated[
-        str | None, typer.Option(help="A lock strategy's name, or your own module:Class.")
-    ] = None,
+    lock: Annotated[str | None, typer.Option(help=LOCK_HELP)] = None,
     wallet: Wallet = None,
     store: Store = "memory",
     topology: Annotated[str, typer.Option(help=TOPOLOGY_HELP)] = "one-service",
@@ -104,5 +103,4 @@ def explore(
 def _found_in(cell: Cell) -> str:
     """Where a witness was found, and how many interleavings are like it."""
     faults = f", {cell.faults}" if cell.faults else ""
-    found = f"{cell.losing:,} of {cell.interleavings:,} interleavings break it"
-    return f"{cell.topology}, {cell.store}{faults}: {found}"
+    return f"{cell.topology}, {cell.store}{faults}: {terminal.how_many_break(cell)}"

@@ -85,13 +85,19 @@ def replay(
         witness = run_patiently(replay_as_far_as_possible(*cell, wallet=kept.wallet, faults=faults))
     code = fingerprints(story, kept.lock, kept.wallet)
     found = recurrence.compared(kept, witness, code, at, mismatch=mismatch)
+    where = ", ".join(filter(None, (kept.topology, f"replayed on {at}", kept.faults)))
     if as_json:
         print_json(replay_json(kept, witness, found, mismatch))
     else:
+        out.print(f"{_cell_words(kept)}, {where}", markup=False, highlight=False)
         _print_replay(kept, witness, found, mismatch)
-    where = f"{kept.topology}, replayed on {at}"
     evidence.write(kept, witness, story.story, subtitle=where)
     raise typer.Exit(EXIT_OK if found.recurs else EXIT_DECIDED_OTHERWISE)
+
+
+def _cell_words(kept: saved.Saved) -> str:
+    own = f"{kept.wallet} and " if kept.wallet not in (None, kept.lock) else ""
+    return f"{kept.scenario} with {own}{kept.lock}"
 
 
 def _print_replay(
@@ -137,8 +143,9 @@ def compare(
     for file in (junit_file, markdown_file):
         if file is not None:
             _write(file, "")  # what cannot be written is told before the work, not after
+    stories = {name: scenario_named(name) for name in scenario or SCENARIOS}
     plan = matrix.Plan(
-        scenarios=[scenario_named(name) for name in scenario or SCENARIOS],
+        scenarios=list(stories.values()),
         locks=lock or matrix.locks_for(wallet),
         topologies=topology or list(TOPOLOGIES),
         budget=Budget(max_runs, max_seconds, max_states, max_memory),
@@ -154,7 +161,7 @@ def compare(
     if as_json:
         print_json(_matrix_json(cells))
     else:
-        terminal.print_matrix(out, cells)
+        terminal.print_matrix(out, cells, {story.name: name for name, story in stories.items()})
     raise typer.Exit(matrix.exit_of(cells))
 
 

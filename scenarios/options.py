@@ -17,8 +17,16 @@ BUDGET = Budget()
 TOPOLOGY_HELP = f"{'|'.join(TOPOLOGIES)}, or {PROCESSES_MORE}."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Store = Annotated[str, typer.Option(help=f"Where to run: {' or '.join(STORES)}.")]
+LOCK_HELP = (
+    "A lock strategy's name, or your own module:Class; needed unless --wallet names one that takes"
+    " none."
+)
 Wallet = Annotated[
-    str | None, typer.Option(help="Your own wallet, as module:Class; see docs/own-code.md.")
+    str | None,
+    typer.Option(
+        help="Your own wallet, as module:Class; see docs/own-code.md. Without --lock it has to"
+        " keep clients apart itself."
+    ),
 ]
 MaxStates = Annotated[
     int, typer.Option(min=1, help="Stop a cell after so many states; it is then bounded.")

@@ -1,5 +1,7 @@
 """`walletrace zoo`: the test of the tester, on one screen."""
 
+import sys
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -7,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.errors import UsageError
+from engine.explore.world import Setting
 from engine.results import Cell
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict
 from reports import terminal
@@ -17,6 +20,8 @@ from scenarios.zoo.hall import BUDGET, EXHIBITS, Inspected, inspect
 
 # From this width on the table has room for what each hazard is.
 _WIDE = 180
+# The story in which a wrong lock strategy may be watched further.
+_WALK = "crossing-transfers"
 
 
 def zoo(
@@ -156,8 +161,36 @@ def _print_one(one: Inspected) -> None:
     out.print(Text(f"{exhibit.name}: {exhibit.hazard}", style="bold"))
     if exhibit.source:
         out.print(Text(f"hazard {exhibit.number}, read in {exhibit.source}", style="dim"))
-    for title, cell in (("The wrong one", one.wrong), ("The right one", one.right)):
+    variants = (
+        ("The wrong one", one.wrong, exhibit.wrong),
+        ("The right one", one.right, exhibit.right),
+    )
+    for title, cell, setting in variants:
         out.print(Text(f"\n{title}", style="bold"))
-        terminal.print_cell(out, cell)
+        terminal.print_cell(out, replace(cell, lock=_importable(setting) or cell.lock))
     if one.all_ok:
         out.print(Text("\nUnder the witness every request was answered ok.", style="dim"))
+    out.print(Text(f"\nNext: {_next(exhibit)}", style="cyan"), soft_wrap=True)
+
+
+def _importable(setting: Setting) -> str:
+    """The name under which `--lock` takes the variant's lock strategy, or "" if it has none."""
+    make = setting.parts.make_lock
+    module, name = getattr(make, "__module__", ""), getattr(make, "__qualname__", "")
+    found: object = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}:{name}" if make is not None and found is make else ""
+
+
+def _next(exhibit: Exhibit) -> str:
+    """The wrong lock strategy in another story; or, where something else is wrong, the guide."""
+    wrong, right = _importable(exhibit.wrong), _importable(exhibit.right)
+    if not wrong or wrong == right:
+        return f"read how {exhibit.name} works in docs/zoo.md"
+    words = ["walletrace", "explore", _WALK, "--lock", wrong]
+    if exhibit.wrong.topology != "one-service":
+        words += ["--topology", exhibit.wrong.topology]
+    if faults := str(exhibit.wrong.scenario.faults):
+        words += ["--faults", faults]
+    return " ".join(words)

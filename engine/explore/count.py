@@ -42,6 +42,7 @@ class Count:
     interleavings: int = 0
     losing: int = 0
     overlong: int = 0
+    answered: bool = False
     succeeded: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     kinds: set[Break] = field(default_factory=set)
@@ -122,6 +123,7 @@ def _finish(graph: Graph, state: State, ways: int, counted: Count) -> None:
     end = end_of(graph, state)
     counted.interleavings += ways
     counted.outcomes[end.label] += ways
+    counted.answered = counted.answered or end.answered
     counted.succeeded = counted.succeeded or end.succeeded
     if end.findings:
         counted.losing += ways

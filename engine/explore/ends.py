@@ -5,6 +5,7 @@ from typing import NamedTuple
 from engine.explore.controller import Run
 from engine.explore.frozen import LearnedMore
 from engine.explore.graph import Graph, State
+from engine.explore.harvest import was_answered
 from engine.explore.judge import judge, outcome_label
 from engine.explore.memory import leaked
 from engine.explore.past import on_a_line
@@ -19,6 +20,7 @@ class End(NamedTuple):
 
     findings: tuple[Finding, ...]
     label: str
+    answered: bool
     succeeded: bool
 
 
@@ -57,4 +59,4 @@ def _judged(graph: Graph, state: State) -> End:
     )
     findings = judge(graph.scenario, run, faulted=graph.faulted)
     succeeded = any(call.outcome is Outcome.OK for call in history)
-    return End(findings, outcome_label(run, findings), succeeded)
+    return End(findings, outcome_label(run, findings), was_answered(history), succeeded)

@@ -10,7 +10,7 @@ An answer that comes late needs no budget: each step may be taken arbitrarily la
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -115,18 +115,30 @@ class Faults:
         cancel=1,lost=2
         """
         budgets: dict[str, int] = {}
-        for part in filter(None, text.split(",") if text != "none" else ()):
-            name, _, count = part.partition("=")
-            digits = count.isascii() and count.isdigit() and int(count) <= _COUNT_MAX
-            if name not in FAULTS or name in budgets or not digits:
+        parts = [part.strip() for part in text.split(",")] if text.strip() != "none" else []
+        for part in filter(None, parts):
+            name, _, count = (word.strip() for word in part.partition("="))
+            if wrong := _wrong(name, count, budgets):
                 known = "".join(f"\n  {known:7} {what}" for known, what in FAULTS.items())
                 raise UsageError(
-                    f"no fault budget {part!r}",
-                    f"write it like cancel=1,crash=1, each once and at most {_COUNT_MAX};"
-                    f" known:{known}",
+                    f"no fault budget {part!r}: {wrong}",
+                    f"write it like cancel=1,crash=1; known:{known}",
                 )
             budgets[name] = int(count)
         return cls(**budgets)
+
+
+def _wrong(name: str, count: str, earlier: Mapping[str, int]) -> str:
+    """What is wrong with one part of a budget; nothing if it is empty."""
+    if name not in FAULTS:
+        return f"there is no fault {name!r}"
+    if name in earlier:
+        return f"{name} is there twice"
+    if not count:
+        return "how many is missing"
+    if not (count.isascii() and count.isdigit() and int(count) <= _COUNT_MAX):
+        return f"how many is a whole number from 0 to {_COUNT_MAX}"
+    return ""
 
 
 _NONE = Faults()

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from engine.errors import SYSTEM_CODES
 from engine.explore.controller import Run
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
 from engine.explore.scenario import Scenario
-from engine.history import Outcome
+from engine.history import CallRecord, Outcome
 from engine.verdicts import Break, Finding, Verdict
 
 # So many of the best losing runs are kept, for a witness to be told.
@@ -24,6 +25,7 @@ class Harvest:
     losing: int = 0
     overlong: int = 0
     redundant: int = 0
+    answered: bool = False
     succeeded: bool = False
     complete: bool = False
     covered: str = ""
@@ -38,7 +40,9 @@ class Harvest:
         """Safe only if nothing was left out."""
         if self.losing:
             return Verdict.BROKEN
-        return Verdict.SAFE if self.complete and not self.overlong else Verdict.BOUNDED
+        if not self.complete or self.overlong:
+            return Verdict.BOUNDED
+        return Verdict.SAFE if self.answered else Verdict.UNKNOWN
 
     def add(self, scenario: Scenario, run: Run, *, faulted: bool) -> tuple[Finding, ...]:
         """Judge and count one more run; what is wrong with it."""
@@ -47,6 +51,7 @@ class Harvest:
             self.overlong += 1
             self.outcomes["cut off"] += 1
             return ()
+        self.answered = self.answered or was_answered(run.history)
         self.succeeded = self.succeeded or any(c.outcome is Outcome.OK for c in run.history)
         # Many runs end alike: each ending is judged once.
         ending = end_key(run)
@@ -68,6 +73,15 @@ class Harvest:
             self._rank, self.best = rank, []
         if rank == self._rank and len(self.best) < LOSING_KEPT_MAX:
             self.best.append(run)
+
+
+def was_answered(history: Sequence[CallRecord]) -> bool:
+    """Whether anybody was told more than that the system could not do it; else nothing was shown.
+
+    A program that makes no calls is its own judge.
+    """
+    told = (call for call in history if call.outcome is not Outcome.UNKNOWN)
+    return not history or any(call.code not in SYSTEM_CODES for call in told)
 
 
 def end_key(run: Run) -> object:

@@ -51,7 +51,7 @@ async def sample(
         if on_progress is not None:
             on_progress(harvest.runs)
     method = "random walks" if depth is None else f"runs by PCT of depth {depth}"
-    harvest.covered = f"{harvest.runs:,} {method} from seed {seed}, not all"
+    harvest.covered = f"{harvest.runs:,} {method} from seed {seed}"
     return harvest
 
 

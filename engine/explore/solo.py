@@ -143,6 +143,8 @@ class Solo:
             if given.error is None:
                 lane.pending = stepping(partial(self._coroutine.send, given.answer))
             else:
+                # One error is thrown many times: without what it met on its way before.
+                given.error.__traceback__ = given.error.__context__ = None
                 lane.pending = stepping(partial(self._coroutine.throw, given.error))
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
@@ -150,7 +152,7 @@ class Solo:
             lane.ended = True
             raise
         # What is handed to background work is shared with it, and neither sees the other's changes.
-        self.watched += [(given, outline(given)) for given in self._given]
+        self.watched += [(handed, outline(handed)) for handed in self._given]
         self._given.clear()
 
     def sweep(self, number: int, memory: Memory) -> Mapping[Item, Any]:

@@ -161,7 +161,9 @@ class _Walk:
 def _verdict(counted: Count) -> Verdict:
     if counted.losing:
         return Verdict.BROKEN
-    return Verdict.BOUNDED if counted.stopped or counted.overlong else Verdict.SAFE
+    if counted.stopped or counted.overlong:
+        return Verdict.BOUNDED
+    return Verdict.SAFE if counted.answered else Verdict.UNKNOWN
 
 
 def _note(counted: Count) -> str:

@@ -45,8 +45,40 @@ def test_a_users_own_strategy_is_found_in_the_current_folder(
         ("engine.locks.none:NoSuchLock", "'engine.locks.none' has no 'NoSuchLock'"),
         ("engine.locks.none:NoLock.gone", "'engine.locks.none' has no 'NoLock.gone'"),
         ("engine.locks.none:", "'engine.locks.none' has no ''"),
+        (":Lock", "no module is named in ':Lock'; write it as module:attribute"),
+        (".locks:Lock", "no module is named in '.locks:Lock'"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_way_out(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         find("lock strategy", name, LOCK_STRATEGIES)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "line"),
+    [
+        ("x = 1\ndef f(:\n", "SyntaxError: invalid syntax", 2),
+        ("import json\njson.loads('no')\n", "JSONDecodeError: Expecting value", 2),
+        ("\nimport no_such_library\n", "ModuleNotFoundError: No module named", 2),
+        ("1 / 0\n", "ZeroDivisionError: division by zero", 1),
+        ("raise SystemExit\n", "SystemExit", 1),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_why_and_where(
+    text: str, error: str, line: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_part_of_a_test.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(UsageError) as refused:
+        lock_strategy("failing_part_of_a_test:Lock")
+    told = str(refused.value)
+    assert f"({error}" in told
+    assert told.endswith(f" at failing_part_of_a_test.py:{line}); mend the module")
+    assert "run from the folder" not in told
+
+
+def test_only_a_module_that_is_not_there_is_looked_for_in_another_folder() -> None:
+    for name in ("no_such_module:Lock", "json.no_such_module:Lock"):
+        with pytest.raises(UsageError, match="run from the folder that holds the module"):
+            lock_strategy(name)

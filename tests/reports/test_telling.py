@@ -5,7 +5,7 @@ from dataclasses import replace
 from engine.results import Witness
 from engine.verdicts import Break, Finding
 from reports import Found
-from reports.telling import ending
+from reports.telling import ending, what_broke
 
 
 def witness_of(found: Found, kind: Break) -> Witness:
@@ -34,3 +34,10 @@ def test_what_got_stuck_has_neither_lost_nor_made_money(found: Found) -> None:
     witness = replace(witness_of(found, Break.LIVENESS), correct={"alice": 125_000, "bob": 90_000})
     told = ending(witness)
     assert told == ("In the end: alice 1000.00, bob 1000.00; correct: alice 1250.00, bob 900.00.")
+
+
+def test_a_client_that_an_error_ended_fails_and_is_not_stuck(found: Found) -> None:
+    stuck = witness_of(found, Break.LIVENESS)
+    failed = Finding(Break.LIVENESS, "a client failed: A: KeyError: 'x' (lock.py:5)")
+    assert what_broke(stuck) == "stuck"
+    assert what_broke(replace(stuck, findings=(failed,))) == "fails"

@@ -109,3 +109,51 @@ def test_the_matrix_marks_what_is_not_as_expected(surprised: Found) -> None:
     print_matrix(out, surprised.cells)
     assert "✗ money !" in text.getvalue()
     assert "WRONG: double-spend with per-user" in text.getvalue()
+
+
+def test_a_cell_names_its_faults(found: Found) -> None:
+    out, text = console(100)
+    print_cell(out, replace(found.cells[0], faults="cancel=1,expire=1"))
+    assert "documented-race with none, one-service, memory, cancel=1,expire=1  (" in text.getvalue()
+
+
+def test_where_nothing_ran_to_its_end_no_zero_of_zero_is_told(found: Found) -> None:
+    bounded = replace(
+        found.cells[0], verdict=Verdict.BOUNDED, kinds=(), interleavings=0, losing=0, outcomes={},
+        witness=None, note="stopped, not all",
+    )  # fmt: skip
+    out, text = console(100)
+    print_cell(out, bounded)
+    assert "nothing broke in what was explored (stopped, not all)" in text.getvalue()
+    assert "0 of 0" not in text.getvalue()
+
+
+def test_of_many_ways_to_end_ten_are_shown_those_that_lose_first(found: Found) -> None:
+    right = {f"alice={number}.00": 1000 + number for number in range(61)}
+    outcomes = {**right, "deadlock": 2, "bob=1.00: money, reads": 1, "alice=7.00: money": 9}
+    out, text = console(100)
+    print_cell(out, replace(found.cells[0], outcomes=outcomes, witness=None))
+    shown = [line.strip() for line in text.getvalue().splitlines() if line.startswith("  ")]
+    assert [line.partition("  ")[2] for line in shown[:4]] == [
+        "alice=7.00: money", "deadlock", "bob=1.00: money, reads", "alice=60.00",
+    ]  # fmt: skip
+    assert shown[10:] == ["… and 54 more (--json has them all)"]
+
+
+def test_ten_ways_to_end_need_no_more(found: Found) -> None:
+    out, text = console(100)
+    print_cell(out, replace(found.cells[0], outcomes={f"a={n}.00": n for n in range(10)}))
+    assert "more (--json" not in text.getvalue()
+
+
+def test_the_matrix_sends_the_reader_to_a_scenario_of_their_own(found: Found) -> None:
+    out, text = console()
+    print_matrix(out, found.cells[:2], {"documented-race": "my_story:SCENARIO"})
+    assert "Next: walletrace explore my_story:SCENARIO --lock none" in text.getvalue()
+
+
+def test_the_matrix_promises_no_schedule_that_it_does_not_show(found: Found) -> None:
+    out, text = console()
+    print_matrix(out, found.cells)
+    assert "schedule that breaks it is shown" not in text.getvalue()
+    assert "`walletrace explore` shows a schedule that does it" in text.getvalue()

@@ -66,6 +66,25 @@ def test_a_users_mistake_is_one_clear_message_and_status_2(
     assert "Traceback" not in told
 
 
+def test_help_says_that_a_lock_or_a_wallet_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explore", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "needed unless --wallet names one that takes none" in told
+
+
+def test_the_scenario_of_the_guide_to_own_code_is_told_apart_by_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "own-code.md").read_text()
+    example = guide.partition("## A scenario")[2].partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "my_story_of_a_test.py").write_text(example)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["explore", "my_story_of_a_test:SCENARIO", "--lock"]
+    assert run([*own, "none", "--expect", "broken"]) == 0
+    assert run([*own, "per-user"]) == 0
+
+
 def test_explore_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     run([*RACE, "--lock", "none", "--json"])
     found = json.loads(capsys.readouterr().out)

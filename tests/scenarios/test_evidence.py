@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import UsageError
 from scenarios import saved
 from scenarios.catalogue import SCENARIOS
 from scenarios.cli import run
+from scenarios.evidence import Evidence
 from scenarios.fingerprint import fingerprints
 
 RACE = SCENARIOS["documented-race"]
@@ -216,3 +218,48 @@ def test_the_documented_race_fits_one_screen_of_80_columns(
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) <= 40
         assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("option", ["--save", "--figure", "--pytest"])
+@pytest.mark.parametrize(
+    ("folder", "says"), [("none/", "there is no folder"), ("file/", "there is no folder")]
+)
+def test_a_place_where_nothing_can_be_written_is_told_before_the_search(
+    option: str,
+    folder: str,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("")
+    name = {"--save": "a.json", "--figure": "a.svg", "--pytest": "test_a.py"}[option]
+    file = f"{tmp_path}/{folder}{name}"
+    assert run(["explore", "documented-race", "--lock", "none", option, file]) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert "exploring" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_folder_is_no_file_to_write_and_nothing_is_touched(tmp_path: Path) -> None:
+    race = ["explore", "documented-race", "--lock", "none"]
+    assert run([*race, "--save", str(tmp_path)]) == 2
+    kept = tmp_path / "kept.json"
+    kept.write_text("precious")
+    with pytest.raises(UsageError, match="there is no folder"):
+        Evidence(kept, tmp_path / "none" / "a.svg").check()
+    assert kept.read_text() == "precious"
+
+
+def test_a_replay_says_which_cell_it_repeats_and_under_which_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / "race.json")
+    race = ["explore", "documented-race", "--lock", "none", "--faults", "cancel=1"]
+    run([*race, "--save", file])
+    capsys.readouterr()
+    figure = tmp_path / "race.svg"
+    assert run(["replay", file, "--figure", str(figure)]) == 0
+    where = "one-service, replayed on memory, cancel=1"
+    assert capsys.readouterr().out.startswith(f"documented-race with none, {where}\n")
+    assert where in figure.read_text()

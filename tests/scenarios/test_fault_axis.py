@@ -11,6 +11,7 @@ from rich.console import Console
 from engine.explore.faults import FAULTS, Faults
 from engine.results import Cell
 from engine.verdicts import EXIT_OK, EXIT_USAGE, Verdict
+from reports.fault_tables import breaking_words
 from reports.found import Found
 from reports.junit import junit_xml
 from reports.terminal import next_step, print_matrix
@@ -67,10 +68,44 @@ def test_several_budgets_are_summed_up_on_one_screen(each: list[Cell]) -> None:
     text = io.StringIO()
     print_matrix(Console(file=text, width=80), [surprise, *cells[1:]])
     shown = text.getvalue()
+    assert shown.startswith("The marks count scenarios: ")
     assert "no fault ✗ 1 of 10 !" in shown
     assert shown.count("busy=1   ✓ 10") == 3
     assert len(shown.splitlines()) <= 40
     assert "--faults none" in shown
+
+
+def cell_of(cells: list[Cell], scenario: str, lock: str, verdict: Verdict) -> list[Cell]:
+    return [
+        dataclasses.replace(
+            cell, scenario=scenario, lock=lock, topology=topology, verdict=verdict, expected=verdict
+        )
+        for cell in cells
+        for topology in ("one-service", "two-processes")
+    ]
+
+
+def test_what_breaks_whatever_the_lock_is_named_below_the_marks(each: list[Cell]) -> None:
+    safe, broken = Verdict.SAFE, Verdict.BROKEN
+    cells = [
+        *cell_of(each, "race", "none", broken),
+        *cell_of(each, "race", "db-row", safe),
+        *cell_of(each, "no-key", "none", broken),
+        *cell_of(each, "no-key", "db-row", broken),
+    ]
+    for lock in ("none", "db-row"):
+        for cell in cell_of(each, "stale", lock, safe):
+            found = broken if cell.topology == "two-processes" and cell.faults else safe
+            cells.append(dataclasses.replace(cell, verdict=found, expected=found))
+    every = ", ".join(cell.faults for cell in each[1:-1])
+    stale = f"stale (under two-processes, with {every} and {each[-1].faults})"
+    assert breaking_words(cells) == f"Broken whatever the lock: no-key, {stale}."
+    alone = [cell for cell in cells if cell.lock == "db-row" and cell.scenario != "stale"]
+    assert breaking_words(alone) == "Broken: no-key."
+    assert breaking_words(cell_of(each, "race", "db-row", safe)) == ""
+    text = io.StringIO()
+    print_matrix(Console(file=text, width=200), cells)
+    assert "Apart from what breaks whatever the lock: db-row holds under every" in text.getvalue()
 
 
 def test_one_budget_is_shown_scenario_by_scenario_as_before() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.catalog import lock_strategy
 from engine.explore.cells import worlds
 from engine.explore.search import Budget, Explored, explore, replay
 from engine.explore.world import Setting
@@ -107,6 +108,27 @@ def test_the_command_shows_one_exhibit_with_its_timeline(
     assert "superdesigndev/treg#460" in shown
     assert "deadlock: A waits for bob, held by B" in shown
     assert "all 12 interleavings" in shown
+
+
+def test_one_exhibit_names_the_strategy_so_that_it_can_be_explored_elsewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["zoo", "--only", "read-check-write"]) == 0
+    shown = capsys.readouterr().out
+    assert "✗ broken  read-check-write with engine.locks.none:NoLock, " in shown
+    (command,) = [line for line in shown.splitlines() if line.startswith("Next: walletrace ")]
+    assert run([*command.split()[2:], "--expect", "broken"]) == 0
+
+
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_what_every_exhibit_leads_to_exists(name: str) -> None:
+    words = zoo_command._next(EXHIBITS[name]).split()
+    if "--lock" in words:
+        assert (
+            lock_strategy(words[words.index("--lock") + 1]) is EXHIBITS[name].wrong.parts.make_lock
+        )
+    else:
+        assert words[-1] == "docs/zoo.md"
 
 
 def test_the_command_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:

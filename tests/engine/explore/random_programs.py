@@ -176,16 +176,18 @@ class _Playing:
         await self.home.runtime.backoff(0)
 
     async def beside(self, body: Script) -> None:
-        other = _Playing(self.home, self.call, self.store)
-        other.rows = self.rows
+        # Handed over, nothing is shared: the state graph has no way to see what would be.
+        home, call, store, rows = self.home, self.call, self.store, self.rows
 
         async def work() -> None:
+            other = _Playing(home, call, store)
+            other.rows = rows
             try:
                 await other.all(body)
             except (BusinessError, SystemFault):
-                self.home.count.value += 1
+                home.count.value += 1
 
-        self.home.runtime.spawn(work())
+        home.runtime.spawn(work())
 
 
 # So many interleavings brute force may have to run through, by a rough estimate.

@@ -57,6 +57,29 @@ def test_a_budget_that_makes_no_sense_is_refused_with_all_that_do(text: str) -> 
     assert all(f"\n  {name} " in str(refused.value) for name in FAULTS)
 
 
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("frost=1", "there is no fault 'frost'"),
+        ("=1", "there is no fault ''"),
+        ("cancel", "how many is missing"),
+        ("cancel=", "how many is missing"),
+        ("cancel=-1", "how many is a whole number from 0 to 99"),
+        ("cancel=100", "how many is a whole number from 0 to 99"),
+        ("busy=1,cancel=1,busy=2", "busy is there twice"),
+    ],
+)
+def test_the_first_line_of_the_refusal_says_what_is_wrong(text: str, wrong: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Faults.parse(text)
+    assert f": {wrong}; write it like cancel=1,crash=1" in str(refused.value).splitlines()[0]
+
+
+def test_spaces_around_a_budget_mean_nothing() -> None:
+    assert Faults.parse(" cancel=1, crash = 2 ") == Faults(cancel=1, crash=2)
+    assert Faults.parse(" none ") == Faults()
+
+
 def test_which_instance_answers_depends_on_client_and_request_alone() -> None:
     per_request = [
         instance_number("service-per-request", 3, client, request)

@@ -4,14 +4,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from engine.catalog import MakeLock
 from engine.explore.faults import Faults
-from engine.explore.frozen import freeze, freeze_item, thaw, thaw_item
 from engine.history import Receipt
 from engine.locks.body import read_apply_write
 from engine.ports import Call, Mutex, Runtime, Store
@@ -268,45 +266,3 @@ def test_memory_that_outlives_a_request_gives_the_counts_of_brute_force(
 ) -> None:
     setting = setting_of(make_lock, in_turn(adds(), adds()), withdraws())
     assert summary(by_graph(setting)) == summary(by_brute_force(setting))
-
-
-class Level(IntEnum):
-    """Equal to a number."""
-
-    LOW = 1
-
-
-class Pair(NamedTuple):
-    """Keeps its kind."""
-
-    left: object
-    right: object
-
-
-PLAIN = [1, True, 1.0, Decimal(1), Decimal("1.0"), Level.LOW, "1", b"1", None, 0.0, -0.0, False, 0]
-
-
-def test_frozen_values_are_equal_only_if_no_code_could_tell_them_apart() -> None:
-    assert len(set(map(freeze_item, PLAIN))) == len(PLAIN)
-    assert freeze_item(Ticket(0, "A")) != freeze_item(Ticket(0, "B"))
-    assert freeze_item(Ticket(0, "A")) == freeze_item(Ticket(0, "A"))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *PLAIN,
-        *(Pair(1, (2.0, True)), Ticket(1, "A"), frozenset({1, 2})),
-        *([1, True], deque(["a"]), {"a": Pair(1, 2)}, {1, 2}, OrderedDict(b=1, a=2)),
-    ],
-)
-def test_what_is_frozen_and_thawed_is_what_it_was(value: Any) -> None:
-    thawed = thaw(freeze(value), lambda mutex_id: None)
-    assert (type(thawed), repr(thawed)) == (type(value), repr(value))
-    if isinstance(value, tuple):
-        assert repr(thaw_item(freeze_item(value), lambda mutex_id: None)) == repr(value)
-
-
-def test_the_order_in_a_dict_is_part_of_it_and_that_in_a_set_is_not() -> None:
-    assert freeze({"a": 1, "b": 2}) != freeze({"b": 2, "a": 1})
-    assert freeze({0, 8}) == freeze({8, 0})

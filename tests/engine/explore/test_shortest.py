@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.errors import StoreUnavailable
 from engine.explore.cells import explore_cell, replay_cell
 from engine.explore.client import Parts
 from engine.explore.controller import Move, Run, run_schedule
@@ -15,7 +16,10 @@ from engine.explore.judge import WORST_FIRST, judge
 from engine.explore.model import ModelWorld, run_now
 from engine.explore.search import Explored
 from engine.explore.world import Setting
+from engine.history import Receipt
+from engine.locks.body import read_apply_write
 from engine.locks.none import NoLock
+from engine.ports import Call, Runtime, Store
 from engine.verdicts import Verdict
 from scenarios.catalogue import SCENARIOS
 from tests.engine.explore.both_ways import (
@@ -116,6 +120,26 @@ class BreaksAfterThree(Sometimes):
 def test_a_rare_order_is_reached_with_the_fewest_preemptions() -> None:
     setting = setting_of(BreaksAfterThree, withdraws(), adds(), adds("1.00"))
     assert proven(by_graph(setting)) == cheapest(setting, NO_FAULTS)
+
+
+class PaysAgainIfNobodyAnswered:
+    """Loses by one fault alone, and also without one if it is cut off."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        pass
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        try:
+            return await read_apply_write(call, store)
+        except StoreUnavailable:
+            return await read_apply_write(call, store)
+
+
+def test_a_witness_would_rather_have_a_preemption_than_a_fault() -> None:
+    setting = setting_of(PaysAgainIfNobodyAnswered, adds(), adds("1.00"))
+    alone = setting_of(PaysAgainIfNobodyAnswered, adds())
+    assert proven(by_graph(alone, Faults(lost=1))) == (1, 0)
+    assert proven(by_graph(setting, Faults(lost=1))) == (0, 1)
 
 
 def test_the_documented_race_is_told_in_the_order_of_the_guide() -> None:
