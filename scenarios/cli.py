@@ -24,7 +24,7 @@ app = typer.Typer(
     name="walletrace",
     help="Which lock strategies keep a wallet correct, and what each of them costs.",
     epilog="Start with: walletrace list. Exit status: 0 as wanted, 1 decided otherwise, 2 wrong"
-    " usage, 3 not decided, 70 a fault of walletrace itself.",
+    " usage, 3 not decided, 70 a fault of walletrace itself, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

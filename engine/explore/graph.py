@@ -14,10 +14,10 @@ from engine.explore.controller import SPINS_MAX
 from engine.explore.faults import Facts, Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
 from engine.explore.independence import Learned
-from engine.explore.memory import buried, can_go, expired, holds_lease, performed, rolled_back
+from engine.explore.memory import buried, can_go, expired, holds_lease, rolled_back
 from engine.explore.past import Before, Masks, Past, remembered
 from engine.explore.recall import Memory
-from engine.explore.shared import Shared, acquired, affected, cached, recalling
+from engine.explore.shared import Shared, acquired, affected, cached, recalling, stored_in
 from engine.explore.solo import CANCELLED, Input
 from engine.explore.steps import Step
 from engine.explore.tables import lookup, opened
@@ -160,8 +160,7 @@ class Graph:
             case _:
                 if not can_go(shared.db, name, step):
                     return None
-                db, answer = performed(shared.db, name, step)
-                shared = Shared(db, shared.held, shared.memory, shared.caches)
+                shared, answer = stored_in(shared, name, step)
         given = Input(error=answer) if isinstance(answer, Exception) else Input(answer)
         return self._resumed(node, common, shared, given, step, answer)
 
@@ -264,8 +263,7 @@ class Graph:
         shared, step = common.shared, node.step
         assert step is not None
         if how in (How.LOSE, How.UNHEARD):
-            db, _ = performed(shared.db, node.name, step)
-            shared = shared._replace(db=db)
+            shared, _ = stored_in(shared, node.name, step)
         if how in (How.DROP, How.UNHEARD):
             shared = shared._replace(db=rolled_back(shared.db, node.name))
         error = told(how)

@@ -81,7 +81,7 @@ class LoopedModel(ModelWorld):
     def _effect(self, lane: Lane, step: Step) -> Any:
         return None if step.kind in OWN else super()._effect(lane, step)
 
-    def _resumed(self, resume: Callable[[], Step]) -> Step:
+    def _resumed(self, lane: Lane, resume: Callable[[], Step]) -> Step:
         return resume()
 
 

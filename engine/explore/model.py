@@ -164,7 +164,7 @@ class ModelWorld:
     def _resume(self, lane: Lane, resume: Callable[[], Step]) -> None:
         lane.pending = None
         try:
-            lane.pending = self._resumed(resume)
+            lane.pending = self._resumed(lane, resume)
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
         except NeedsLoop:
@@ -175,8 +175,8 @@ class ModelWorld:
             lane.ended = True
             raise
 
-    def _resumed(self, resume: Callable[[], Step]) -> Step:
-        return stepping(resume)
+    def _resumed(self, lane: Lane, resume: Callable[[], Step]) -> Step:
+        return stepping(lambda: lane.context.run(resume))
 
     def _unwind(self, lane: Lane) -> None:
         """End the lane's coroutine without taking any of its steps."""

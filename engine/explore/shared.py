@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from engine.explore.automaton import Node, Outcome
 from engine.explore.frozen import MutexId
+from engine.explore.memory import performed
 from engine.explore.recall import Item, remembering
 from engine.explore.steps import Step
 from engine.explore.tables import Database, Pairs, lookup, stored
@@ -56,3 +57,12 @@ def cached(shared: Shared, node: Node, step: Step) -> tuple[Shared, Row | None]:
     if held is None or held.version < row.version:
         caches[node.instance] = stored(rows, step.args[1], row)
     return shared._replace(caches=tuple(sorted(caches.items()))), None
+
+
+def stored_in(shared: Shared, lane: str, step: Step) -> tuple[Shared, Any]:
+    """A verb of the database, with its answer. Wrong arguments are the caller's to bear."""
+    try:
+        db, answer = performed(shared.db, lane, step)
+    except Exception as error:
+        return shared, error
+    return shared._replace(db=db), answer

@@ -141,11 +141,15 @@ class Solo:
         try:
             # NeedsLoop, if code under test looks for an event loop: it must not find ours.
             if given.error is None:
-                lane.pending = stepping(partial(self._coroutine.send, given.answer))
+                lane.pending = stepping(
+                    partial(lane.context.run, self._coroutine.send, given.answer)
+                )
             else:
                 # One error is thrown many times: without what it met on its way before.
                 given.error.__traceback__ = given.error.__context__ = None
-                lane.pending = stepping(partial(self._coroutine.throw, given.error))
+                lane.pending = stepping(
+                    partial(lane.context.run, self._coroutine.throw, given.error)
+                )
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
         except BaseException:
@@ -182,7 +186,7 @@ class Solo:
         for lane, coroutine in self._left:
             lane.dead = True
             self._current = lane
-            _unwind(coroutine)
+            lane.context.run(_unwind, coroutine)
             self._close_births()
         self._left = []
         return tuple(map(_id_of, self.stage.released))

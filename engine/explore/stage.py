@@ -1,6 +1,7 @@
 """The stage on which clients are moved step by step: lanes, mutexes, and what was said so far."""
 
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ class Lane:
     children: int = 0
     last_move: int = 0
     backoffs: int = 0
+    # Each client, and each piece of background work, has context variables of its own.
+    context: Context = field(default_factory=copy_context)
 
 
 @dataclass(slots=True, eq=False)

@@ -38,6 +38,8 @@ class SteppedStore:
         self._perform = perform
 
     async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+        if not (isinstance(accounts, tuple) and all(isinstance(name, str) for name in accounts)):
+            raise TypeError(f"read takes a tuple of account names, not {accounts!r}")
         snapshot: Snapshot = await self._perform(Step("read", (accounts, key)))
         return snapshot
 
@@ -49,6 +51,9 @@ class SteppedStore:
         if_version: bool = False,
         fence: Mapping[str, int] | None = None,
     ) -> Receipt:
+        right = isinstance(changes, tuple) and all(isinstance(each, Change) for each in changes)
+        if not (right and isinstance(call, Call)):
+            raise TypeError(f"write takes a Call and a tuple of Changes, not {call!r}, {changes!r}")
         options = (("if_version", if_version), ("fence", dict(fence or {})))
         receipt: Receipt = await self._perform(Step("write", (call, changes), options))
         return receipt

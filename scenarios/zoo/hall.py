@@ -132,6 +132,7 @@ async def _cell(setting: Setting, expected: Verdict, budget: Budget) -> Cell:
         method=found.method,
         states=found.states,
         backoffs_max=found.backoffs_max,
+        preemptions_fewest=found.preemptions_fewest,
     )
 
 
