@@ -7,6 +7,7 @@ order in which its steps and timers are let go.
 
 import asyncio
 import inspect
+import logging
 import sys
 import warnings
 from asyncio import tasks
@@ -55,6 +56,8 @@ def by_hand(resume: Callable[[], T]) -> T:
     """Resume a coroutine outside any loop. NeedsLoop if it looks for one."""
     outer, nobody = asyncio._get_running_loop(), _NoLoop()
     asyncio._set_running_loop(nobody)  # type: ignore[arg-type]
+    # From Python 3.12 on, a log record asks for the task's name; that is not what code wants.
+    named, logging.logAsyncioTasks = getattr(logging, "logAsyncioTasks", True), False  # type: ignore[attr-defined]
     try:
         answer = resume()
     except BaseException as error:
@@ -67,6 +70,7 @@ def by_hand(resume: Callable[[], T]) -> T:
             raise NeedsLoop(nobody.wanted) from None
         raise
     finally:
+        logging.logAsyncioTasks = named  # type: ignore[attr-defined]
         asyncio._set_running_loop(outer)
     if nobody.wanted:
         raise NeedsLoop(nobody.wanted)

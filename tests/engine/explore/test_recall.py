@@ -24,6 +24,8 @@ from tests.engine.explore.both_ways import (
     withdraws,
 )
 
+pytestmark = pytest.mark.slow
+
 
 class RemembersIn(Sometimes):
     """Its cell holds what `initial` makes; whoever is not the first to be noted is careless."""

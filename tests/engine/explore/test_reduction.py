@@ -36,6 +36,8 @@ def reduced(
     seconds_max: float = 60.0,
     unseen_memory: bool = False,
 ) -> Harvest:
+
+pytestmark = pytest.mark.slow
     make_lock = lock_strategy(lock) if isinstance(lock, str) else lock
     setting = Setting(scenario, topology, Parts(make_lock))
 

@@ -32,6 +32,8 @@ from tests.engine.explore.both_ways import (
     withdraws,
 )
 
+pytestmark = pytest.mark.slow
+
 LOCKS = LOCK_STRATEGIES | NEGATIVE_CONTROLS
 RUNS_MAX = 2_000
 

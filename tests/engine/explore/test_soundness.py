@@ -140,8 +140,10 @@ def test_reductions_and_the_state_graph_agree_with_brute_force(shard: int) -> No
         if seed // SHARDS % 4 == 0 or ONLY:
             sleep, by_sleep = reduced(program, "sleep")
             assert by_sleep == everything, told(program)
-            # Both make one run of each trace, so one of them wrong would show here too.
-            assert (source.runs, source.outcomes) == (sleep.runs, sleep.outcomes), told(program)
+            # Both make one run of each trace, but sleep sets know less of it when they begin one:
+            # of 20,000 programs there was one (seed 13442) with 15 runs where 13 will do.
+            assert source.runs <= sleep.runs, told(program)
+            assert source.outcomes.keys() == sleep.outcomes.keys(), told(program)
         labels = Counter(outcome_label(run, judge(scenario, run, faulted=False)) for run in runs)
         assert counted(program) == labels, told(program)
     assert ONLY or compared > 200

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, MakeLock
 from engine.errors import Conflict, SystemFault, VersionChanged
@@ -58,8 +59,12 @@ def test_the_documented_race_has_the_counts_of_brute_force(lock: str, faults: Fa
         assert agrees("documented-race", lock, topology, faults)
 
 
+# The others' counts are compared for the documented race above, and for random programs.
+FEW_BUDGETS = BUDGETS if settings.get_current_profile_name() == "hunt" else BUDGETS[:3]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("faults", BUDGETS, ids=str)
+@pytest.mark.parametrize("faults", FEW_BUDGETS, ids=str)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_cell_has_the_counts_of_brute_force(scenario: str, faults: Faults) -> None:
     topologies = TOPOLOGIES if faults.none else ["two-processes"]
