@@ -21,6 +21,8 @@ from engine.ports import Call, Runtime, Store
 from engine.verdicts import Break, Verdict
 from scenarios.catalogue import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("method", ["source", "sleep"])
 
 
@@ -36,8 +38,6 @@ def reduced(
     seconds_max: float = 60.0,
     unseen_memory: bool = False,
 ) -> Harvest:
-
-pytestmark = pytest.mark.slow
     make_lock = lock_strategy(lock) if isinstance(lock, str) else lock
     setting = Setting(scenario, topology, Parts(make_lock))
 
