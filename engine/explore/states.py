@@ -17,7 +17,6 @@ from engine.explore.ends import End, end_of
 from engine.explore.faults import Faults
 from engine.explore.frozen import LearnedMore, Unfit
 from engine.explore.graph import Graph, State, Taken
-from engine.explore.harvest import LOSING_KEPT_MAX
 from engine.explore.independence import Learned
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
 from engine.explore.search import (
@@ -35,6 +34,8 @@ from engine.verdicts import Verdict
 METHOD = "state by state"
 # So many schedules drawn by luck are run for real and compared with the graph.
 SAMPLES = 3
+# Of the best schedules, which come in the order of the clients, so many are put into reading order.
+TOLD_MAX = 40
 
 
 async def explore_states(
@@ -108,7 +109,7 @@ def _shortest(graph: Graph, counted: Count, limits: Limits) -> Shortest | None:
     def wanted(end: End) -> bool:
         return any(finding.kind is worst for finding in end.findings)
 
-    return shortest(graph, wanted, limits, schedules_max=LOSING_KEPT_MAX)
+    return shortest(graph, wanted, limits, schedules_max=TOLD_MAX)
 
 
 async def _confirmed(
