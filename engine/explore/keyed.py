@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.explore.frozen import freeze_item, thaw_item
+from engine.explore.tracking import LOOKS_AT_ALL
 
 if TYPE_CHECKING:
     from engine.explore.recall import Item, Recall
@@ -69,9 +70,5 @@ def _as_a_whole(self: KeyedDict, *args: Any, **items: Any) -> Any:
     self._recall.use_whole(self._cell.cell)
 
 
-# Assigned here, so that the list of what looks at all of a dict can be read at a glance.
-for _name in (
-    *("__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__or__", "__ior__", "__ror__"),
-    *("keys", "values", "items", "popitem", "clear", "update", "copy", "__repr__"),
-):
+for _name in LOOKS_AT_ALL:
     setattr(KeyedDict, _name, _as_a_whole)

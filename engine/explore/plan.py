@@ -104,17 +104,15 @@ def _ways(task: Task) -> tuple[Way, ...]:
 
 
 async def _state_by_state(task: Task) -> Explored:
-    return await explore_states(
-        task.setting,
-        task.open_world,
-        faults=task.faults,
-        budget=task.budget,
-        on_progress=task.on_progress,
-    )
+    return await _whole(explore_states, task)
 
 
 async def _every_schedule(task: Task) -> Explored:
-    return await explore(
+    return await _whole(explore, task)
+
+
+async def _whole(search: Callable[..., Awaitable[Explored]], task: Task) -> Explored:
+    return await search(
         task.setting,
         task.open_world,
         faults=task.faults,

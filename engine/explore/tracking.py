@@ -30,6 +30,13 @@ def is_immutable(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
+# What looks at all of a dict, or changes all of it: not told key by key.
+LOOKS_AT_ALL = (
+    *("__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__or__", "__ior__", "__ror__"),
+    *("keys", "values", "items", "popitem", "clear", "update", "copy", "__repr__"),
+)
+
+
 class CellId(NamedTuple):
     """A cell: its service instance and its name there."""
 
@@ -162,9 +169,5 @@ def _as_a_whole(name: str) -> Any:
     return method
 
 
-# Assigned here, so that the list of what uses a dict as a whole can be read at a glance.
-for _name in (
-    *("__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__or__", "__ior__", "__ror__"),
-    *("keys", "values", "items", "popitem", "clear", "update", "copy", "__repr__"),
-):
+for _name in LOOKS_AT_ALL:
     setattr(TrackedDict, _name, _as_a_whole(_name))
