@@ -85,7 +85,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
 # `make lock UPGRADE=--upgrade` takes the newest of everything.
 .PHONY: lock
 lock: $(STAMP) ## write both locks anew after pyproject.toml has changed
-	@$(LOCK) --extra dev pyproject.toml --output-file requirements.lock $(UPGRADE)
+	@$(LOCK) --extra dev --extra postgres pyproject.toml --output-file requirements.lock $(UPGRADE)
 	@$(BIN)/python -c 'import tomllib; \
 	  extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
 	  print(*extras["bench"], sep="\n")' \

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import UsageError
+from engine.locks.advisory import AdvisoryLock
 from engine.locks.db_row import RowLock
+from engine.locks.db_write import DbWrite
 from engine.locks.global_lock import GlobalLock
+from engine.locks.guarded_update import GuardedUpdate
+from engine.locks.isolation import RepeatableRead, Serializable
+from engine.locks.leases import FencedLease, Lease
 from engine.locks.none import NoLock
+from engine.locks.nowait import NoWait
 from engine.locks.per_user import PerUserLock, PerUserUnsortedLock
-from engine.ports import LockStrategy, Runtime
+from engine.locks.single_writer import SingleWriter
+from engine.locks.version_cas import VersionCas
+from engine.ports import Dialect, LockStrategy, Runtime
 
 T = TypeVar("T")
 MakeLock = Callable[[Runtime], LockStrategy]
@@ -26,17 +34,53 @@ LOCK_STRATEGIES: dict[str, MakeLock] = {
     "global": GlobalLock,
     "per-user": PerUserLock,
     "db-row": RowLock,
+    "fenced-lease": FencedLease,
+    "guarded-update": GuardedUpdate,
+    "version-cas": VersionCas,
+    "repeatable-read": RepeatableRead,
+    "serializable": Serializable,
+    "advisory": AdvisoryLock,
+    "db-write": DbWrite,
+    "nowait": NoWait,
+    "single-writer": SingleWriter,
 }
 
 # Wrong on purpose: shown in the verdict matrix so that one sees the explorer find them.
 NEGATIVE_CONTROLS: dict[str, MakeLock] = {
     "per-user-unsorted": PerUserUnsortedLock,
+    "lease": Lease,
+}
+
+# Those that need what not every database has; all others run on any.
+ONLY_ON: dict[str, Dialect] = {
+    "repeatable-read": "postgres",
+    "advisory": "postgres",
+    "db-write": "sqlite",
 }
 
 
-def lock_strategy(name: str) -> MakeLock:
-    """The lock strategy called `name`, or the user's own at `module:attribute`. UsageError."""
-    return find("lock strategy", name, LOCK_STRATEGIES | NEGATIVE_CONTROLS)
+def strategies_on(dialect: Dialect) -> tuple[str, ...]:
+    """The names of the lock strategies that run on such a database, controls left out."""
+    return tuple(name for name in LOCK_STRATEGIES if ONLY_ON.get(name, dialect) == dialect)
+
+
+def controls_on(dialect: Dialect) -> tuple[str, ...]:
+    """The names of the negative controls that run on such a database."""
+    return tuple(name for name in NEGATIVE_CONTROLS if ONLY_ON.get(name, dialect) == dialect)
+
+
+def lock_strategy(name: str, dialect: Dialect | None = None) -> MakeLock:
+    """The lock strategy called `name`, or the user's own at `module:attribute`. UsageError.
+
+    With a `dialect` also for one that does not run on such a database.
+    """
+    found = find("lock strategy", name, LOCK_STRATEGIES | NEGATIVE_CONTROLS)
+    if dialect is not None and ONLY_ON.get(name, dialect) != dialect:
+        raise UsageError(
+            f"{name!r} does not run on {dialect}",
+            f"known there: {', '.join(strategies_on(dialect))}",
+        )
+    return found
 
 
 def wallet(name: str) -> Callable[..., Any]:

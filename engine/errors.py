@@ -6,8 +6,9 @@ WalletraceError
 │   ├── InsufficientFunds BalanceTooLarge  UnknownWallet  WalletExists
 │   └── KeyReused         OrderRejected
 ├── SystemFault           the system could not do it; says whether anything may have changed
-│   ├── StoreBusy         StoreFull        StoreUnavailable
-│   ├── Conflict          VersionChanged   FenceLost      LockTimeout
+│   ├── StoreBusy         StoreFull        StoreUnavailable  StoreForbidden
+│   ├── Conflict          VersionChanged   FenceLost         LockTimeout   LockTaken
+│   ├── SerializationFailed                DeadlockVictim
 │   └── Timeout           CacheUnavailable LoadFailed
 └── UsageError            a name or option that does not exist (exit status 2)
 
@@ -117,6 +118,12 @@ class StoreFull(SystemFault):
     code = "store_full"
 
 
+class StoreForbidden(SystemFault):
+    """The database does not let this role do it. Nothing was changed; grant the right."""
+
+    code = "store_forbidden"
+
+
 class StoreUnavailable(SystemFault):
     """The database cannot be opened or reached, or its connection was closed."""
 
@@ -146,6 +153,24 @@ class LockTimeout(SystemFault):
     """A lock was not granted in time. Nothing was changed; retry."""
 
     code = "lock_timeout"
+
+
+class LockTaken(SystemFault):
+    """A lock is held by somebody else, and the caller wanted not to wait. Nothing was changed."""
+
+    code = "lock_taken"
+
+
+class SerializationFailed(SystemFault):
+    """The database undid the transaction: no serial order explains it (40001). Retry."""
+
+    code = "serialization_failed"
+
+
+class DeadlockVictim(SystemFault):
+    """The database undid the transaction to end a deadlock (40P01). Nothing was changed; retry."""
+
+    code = "deadlock_victim"
 
 
 class Timeout(SystemFault):

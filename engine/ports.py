@@ -9,14 +9,18 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from engine.errors import KeyReused, UsageError
+from engine.errors import KeyReused, UsageError, WalletraceError
 from engine.history import LogRow, Outcome, Receipt
 from engine.operations import Operation, accounts_of, fingerprint
 from engine.timings import Timings
 
 T = TypeVar("T")
 
-Level = Literal["deferred", "immediate"]
+Dialect = Literal["sqlite", "postgres"]
+# What a transaction begins with: SQLite knows the first two, PostgreSQL the others.
+Level = Literal["deferred", "immediate", "read-committed", "repeatable-read", "serializable"]
+# Whether a read locks the rows it reads, and what it does about a row that is locked already.
+RowLocking = Literal["", "wait", "nowait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +79,29 @@ class Change(NamedTuple):
 class Store(Protocol):
     """One caller's handle on the database. Outside begin … commit each verb commits on its own.
 
-    Leases and decisions are no part of transactions: `take`, `give` and `decide` inside one raise
-    UsageError.
+    Leases, decisions, `guarded` and `group` are no part of transactions: inside one they raise
+    UsageError. `advisory` and reads that lock are, and outside one they raise it.
 
-    `read`, and `write` and `give` inside a transaction, never wait. `take`, `begin("immediate")`
-    and writes that commit on their own wait for whoever holds what they need; inside a
-    transaction a lock held elsewhere is answered by StoreBusy at once.
+    Who waits: `take`, `begin("immediate")`, `advisory`, `read(lock="wait")`, and everything that
+    commits on its own, for whoever holds what they need. Inside a transaction `read` and `write`
+    never wait on SQLite, where a lock held elsewhere is answered by StoreBusy at once; on
+    PostgreSQL `write` waits there too, and DeadlockVictim or SerializationFailed may be the
+    answer. After an error inside a transaction only `rollback` is of use.
     """
 
-    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
-        """Balances, versions and an earlier receipt of `key`, in one snapshot."""
+    @property
+    def dialect(self) -> Dialect:
+        """Whose rules hold: SQLite's one writer, or PostgreSQL's row locks."""
+        ...
+
+    async def read(
+        self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
+    ) -> Snapshot:
+        """Balances, versions and an earlier receipt of `key`, in one snapshot.
+
+        `lock` (PostgreSQL) locks the rows of `accounts`, in sorted order, until the transaction
+        ends; "nowait" raises LockTaken instead of waiting.
+        """
         ...
 
     async def write(
@@ -115,7 +132,31 @@ class Store(Protocol):
         """Set `key` to `value` unless it is set; the answer is the value that stands."""
         ...
 
-    async def begin(self, level: Level) -> None: ...
+    async def guarded(self, call: Call) -> Receipt:
+        """The whole call as guarded updates: `balance = balance - x WHERE balance >= x`.
+
+        Log rows and key in the same statement or transaction, committed at once. What `apply`
+        would raise is raised, and nothing is changed.
+        """
+        ...
+
+    async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
+        """All the calls in one transaction, one after the other; the answer to each.
+
+        One that is refused changes nothing and does not keep the others from theirs.
+        """
+        ...
+
+    async def advisory(self, keys: tuple[str, ...]) -> None:
+        """Locks on names of the caller's choice, in the order given (PostgreSQL).
+
+        Held until the transaction ends.
+        """
+        ...
+
+    async def begin(self, level: Level, *, nowait: bool = False) -> None:
+        """`nowait`: where "immediate" would wait, raise LockTaken instead."""
+        ...
 
     async def commit(self) -> None: ...
 
@@ -125,11 +166,21 @@ class Store(Protocol):
 
 
 def outside_transactions(verb: str) -> UsageError:
-    """What every store answers to a lease or decision inside a transaction of the caller's."""
+    """What every store answers to a verb inside a transaction that has its own."""
     return UsageError(
         f"{verb} inside an open transaction",
-        "take and give leases, and decide, before begin or after commit",
+        "take, give, decide, guarded and group come before begin or after commit",
     )
+
+
+def inside_transactions(verb: str) -> UsageError:
+    """What every store answers to a verb outside a transaction that would end with it."""
+    return UsageError(f"{verb} outside a transaction", "begin one first")
+
+
+def not_in_dialect(what: str, dialect: Dialect) -> UsageError:
+    """What every store answers to a verb or level that its database does not have."""
+    return UsageError(f"{dialect} knows no {what}", "use another store or lock strategy")
 
 
 class Ledger(Protocol):

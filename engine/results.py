@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from engine.verdicts import Break, Finding, Verdict
 
+# The kinds of steps that change balances.
+WRITES = ("write", "guarded", "group")
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:

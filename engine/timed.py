@@ -1,29 +1,33 @@
 """Wrappers that note where the time of a call goes; what they wrap knows nothing of clocks.
 
 `Watched` brackets a lock strategy, opens the call's `Timings` and tells the monitor how it ended;
-`TimedRuntime` and `TimedStore` note mutex and lease waits into the Timings of the current call.
+`TimedRuntime` and `TimedStore` note the waits for locks into the Timings of the current call.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.errors import SystemFault, WalletraceError
 from engine.history import Outcome, Receipt
 from engine.ports import (
     Call,
     Change,
+    Dialect,
     Level,
     LockStrategy,
     Monitor,
     Mutex,
+    RowLocking,
     Runtime,
     Snapshot,
     Store,
     Sweepable,
 )
 from engine.timings import CURRENT, Timings
+
+T = TypeVar("T")
 
 
 def _store_wait_ns() -> int:
@@ -45,6 +49,20 @@ def _released() -> None:
     timings = CURRENT.get()
     if timings is not None:
         timings.released_ns = perf_counter_ns()
+
+
+def _committed() -> None:
+    timings = CURRENT.get()
+    if timings is not None:
+        timings.committed_ns = perf_counter_ns()
+
+
+async def _locking(statement: Awaitable[T]) -> T:
+    """The answer of a statement that takes a lock, its wait noted."""
+    asked_ns, stored_ns = perf_counter_ns(), _store_wait_ns()
+    answer = await statement
+    _granted(asked_ns, stored_ns=_store_wait_ns() - stored_ns)
+    return answer
 
 
 class _TimedMutex:
@@ -78,18 +96,31 @@ class TimedRuntime:
             timings.retries += 1
         await self._inner.backoff(attempt)
 
-    def __getattr__(self, name: str) -> Any:  # cell, now_ms, new_id, spawn are the inner's own
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # Its time is not the caller's, who does not wait for it.
+        token = CURRENT.set(None)
+        self._inner.spawn(work)
+        CURRENT.reset(token)
+
+    def __getattr__(self, name: str) -> Any:  # cell, now_ms, new_id are the inner's own
         return getattr(self._inner, name)
 
 
 class TimedStore:
-    """A Store whose leases note their waits, and whose writes the time of their commit."""
+    """A Store whose locks note their waits, and whose writes the time of their commit."""
 
     def __init__(self, inner: Store) -> None:
         self._inner = inner
 
-    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
-        return await self._inner.read(accounts, key)
+    @property
+    def dialect(self) -> Dialect:
+        return self._inner.dialect
+
+    async def read(
+        self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
+    ) -> Snapshot:
+        reading = self._inner.read(accounts, key, lock=lock)
+        return await (_locking(reading) if lock else reading)
 
     async def write(
         self,
@@ -100,14 +131,11 @@ class TimedStore:
         fence: Mapping[str, int] | None = None,
     ) -> Receipt:
         receipt = await self._inner.write(call, changes, if_version=if_version, fence=fence)
-        self._committed()
+        _committed()
         return receipt
 
     async def take(self, key: str, owner: str) -> int:
-        asked_ns, stored_ns = perf_counter_ns(), _store_wait_ns()
-        token = await self._inner.take(key, owner)
-        _granted(asked_ns, stored_ns=_store_wait_ns() - stored_ns)
-        return token
+        return await _locking(self._inner.take(key, owner))
 
     async def give(self, key: str, owner: str) -> None:
         await self._inner.give(key, owner)
@@ -116,20 +144,29 @@ class TimedStore:
     async def decide(self, key: str, value: str) -> str:
         return await self._inner.decide(key, value)
 
-    async def begin(self, level: Level) -> None:
-        await self._inner.begin(level)
+    async def guarded(self, call: Call) -> Receipt:
+        receipt = await self._inner.guarded(call)
+        _committed()
+        return receipt
+
+    async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
+        return await self._inner.group(calls)
+
+    async def advisory(self, keys: tuple[str, ...]) -> None:
+        await _locking(self._inner.advisory(keys))
+
+    async def begin(self, level: Level, *, nowait: bool = False) -> None:
+        beginning = self._inner.begin(level, nowait=nowait)
+        await (_locking(beginning) if level == "immediate" else beginning)
 
     async def commit(self) -> None:
         await self._inner.commit()
-        self._committed()
+        _committed()
+        _released()
 
     async def rollback(self) -> None:
         await self._inner.rollback()
-
-    def _committed(self) -> None:
-        timings = CURRENT.get()
-        if timings is not None:
-            timings.committed_ns = perf_counter_ns()
+        _released()
 
 
 class Watched:

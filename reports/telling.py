@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from engine.money import show_cents
-from engine.results import TimelineEvent, Witness
+from engine.results import WRITES, TimelineEvent, Witness
 from engine.verdicts import Break
 
 Lane = tuple[str, int]
@@ -16,7 +16,7 @@ def numbered(events: Sequence[TimelineEvent]) -> list[str]:
     """T1, T2, … for the reads and writes, as the guide numbers them; "" for other steps."""
     numbers: list[str] = []
     for event in events:
-        counted = event.kind in ("read", "write")
+        counted = event.kind in ("read", *WRITES)
         numbers.append(f"T{1 + sum(map(bool, numbers))}" if counted else "")
     return numbers
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from engine.money import show_cents
-from engine.results import TimelineEvent, Witness
+from engine.results import WRITES, TimelineEvent, Witness
 from reports.reading import in_order
 from reports.telling import Lane, numbered, timeline_lanes
 from reports.theme import (
@@ -41,7 +41,7 @@ _KEY = "● read · ■ write · ▲ lock · ◆ cache"
 # What a step does: its marker's shape and colour.
 _MARKERS = {
     "read": ("o", BLUE),
-    "write": ("s", VERMILLION),
+    **dict.fromkeys(WRITES, ("s", VERMILLION)),
     "acquire": ("^", PURPLE),
     "take": ("^", PURPLE),
     "give": ("v", PURPLE),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.money import show_cents
-from engine.results import TimelineEvent, Witness
+from engine.results import WRITES, TimelineEvent, Witness
 from engine.verdicts import Break
 from reports.telling import numbered, what_broke
 
@@ -67,12 +67,19 @@ def who_met_whom(witness: Witness) -> str:
         case Break.MONEY:
             numbers = numbered(witness.events)
             done = [
-                f"{event.client}'s request to {event.request} ({number})"
+                f"{_wrote(event)} ({number})"
                 for event, number in zip(witness.events, numbers, strict=True)
-                if event.kind == "write" and event.request and _took_effect(witness, event)
+                if event.kind in WRITES and event.request and _took_effect(witness, event)
             ]
             return f"What was written: {'; '.join(done)}." if done else ""
     return ""
+
+
+def _wrote(event: TimelineEvent) -> str:
+    # A writer's group holds others' requests beside that of the client who started it.
+    if event.kind == "group":
+        return event.text
+    return f"{event.client}'s request to {event.request}"
 
 
 def _took_effect(witness: Witness, event: TimelineEvent) -> bool:
@@ -86,7 +93,7 @@ def _overtaken(witness: Witness) -> str:
         return ""
     numbers = numbered(witness.events)
     for event in reversed(witness.events[: marked.step]):
-        changed = [name for name in marked.saw if name in event.saw and event.kind == "write"]
+        changed = [name for name in marked.saw if name in event.saw and event.kind in WRITES]
         if changed and event.client != marked.client:
             made = show_cents(event.balances.get(changed[0], 0))
             return (

@@ -10,7 +10,14 @@ import typer
 
 from engine.errors import UsageError, WalletraceError
 from engine.verdicts import EXIT_FAULT, EXIT_UNDECIDED, EXIT_USAGE
-from scenarios import explore_command, explore_commands, load_commands, report_command, zoo_command
+from scenarios import (
+    explore_command,
+    explore_commands,
+    isolation_command,
+    load_commands,
+    report_command,
+    zoo_command,
+)
 from scenarios.console import err
 
 EXIT_INTERRUPTED = 130
@@ -55,6 +62,7 @@ app.command()(load_commands.serve)
 app.command()(load_commands.load)
 app.command()(report_command.report)
 app.command()(zoo_command.zoo)
+app.command()(isolation_command.isolation)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,10 +4,12 @@ A user's own strategy has no expectation: whatever is found is news.
 """
 
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
-from engine.explore.scenario import Expected
+from engine.explore.faults import Faults
+from engine.explore.scenario import Expected, Scenario
 from engine.verdicts import Verdict
 
-# Mutexes exclude within one service instance, and only there.
+# Mutexes exclude within one service instance, and only there. All others that are built in, but
+# `none`, leave it to the database, where all processes meet.
 IN_MEMORY = ("global", "per-user", "per-user-unsorted")
 
 
@@ -19,13 +21,24 @@ def needs_exclusion(lock: str, topology: str) -> Verdict | None:
     """Two clients change the same wallet: safe where the strategy excludes them."""
     if not _known(lock):
         return None
-    excludes = lock == "db-row" or (lock in IN_MEMORY and topology == "one-service")
+    excludes = topology == "one-service" if lock in IN_MEMORY else lock != "none"
     return Verdict.SAFE if excludes else Verdict.BROKEN
 
 
 def needs_one_order(lock: str, topology: str) -> Verdict | None:
     """As `needs_exclusion`, and locks must be taken in one order, or clients deadlock."""
     return Verdict.BROKEN if lock == "per-user-unsorted" else needs_exclusion(lock, topology)
+
+
+def expected(scenario: Scenario, lock: str, topology: str, faults: Faults) -> Verdict | None:
+    """The verdict declared for a cell under any faults.
+
+    No fault excuses a strategy, and what breaks without a fault is among what can happen with one.
+    So what a scenario declares holds for all of them, except where time passes by a lease: one
+    without fencing protects no longer than it runs, and then it is no lock at all.
+    """
+    outlived = lock == "lease" and faults.expire
+    return scenario.expected("none" if outlived else lock, topology)
 
 
 def whatever_the_lock(verdict: Verdict) -> Expected:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from engine.catalog import LOCK_STRATEGIES, lock_strategy
+from engine.catalog import lock_strategy, strategies_on
 from engine.results import Load, LoadRun, Ratio
 from engine.service.settings import Settings
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
@@ -59,9 +59,9 @@ def bench(
     from engine.load import rounds
 
     base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous)
-    names = lock or list(LOCK_STRATEGIES)
+    names = lock or list(strategies_on("sqlite"))
     for name in names:
-        lock_strategy(name)
+        lock_strategy(name, "sqlite")
     loads = rounds.loads(names, base, work_ms=work_ms or [0.0, 2.0])
     interrupted = False
     with progress("measuring") as advance:
@@ -191,7 +191,7 @@ def load(
     """
     from engine.load.over_http import run_load
 
-    lock_strategy(lock)
+    lock_strategy(lock, "sqlite")
     with progress("loading") as advance:
         found = run_load(
             lock=lock,

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.catalog import NEGATIVE_CONTROLS
 from engine.errors import UsageError
 from engine.load import rounds
 from engine.load.claims import Claim, guide_claims
@@ -31,6 +31,8 @@ from scenarios.programs import run_programs
 ROUNDS = ROUNDS_FOR_INTERVAL
 SECONDS = 0.25
 WARMUP_S = 0.05
+# The guide's own, and its cure between processes; `walletrace bench` measures all of them.
+LOADED = ("none", "global", "per-user", "db-row")
 CLIENTS = 16
 MIX = "withdraw=2,add=2,transfer=1"
 WORK_MS = (0.0, 2.0)
@@ -130,7 +132,7 @@ def _programs() -> list[ProgramsResult]:
         set_hypothesis_home_dir(folder)
         return [
             run_programs(lock, store, examples=examples, seed=SEED)
-            for lock in LOCK_STRATEGIES
+            for lock in LOADED
             for store, examples in EXAMPLES.items()
         ]
 
@@ -154,7 +156,7 @@ def _driven() -> list[LoadRun]:
 def _compared() -> list[Load]:
     """Many accounts, where the guide's main claim shows: lock the user and not the world."""
     base = Load("", CLIENTS, "uniform:1000", MIX)
-    return rounds.loads(list(LOCK_STRATEGIES), base, work_ms=WORK_MS)
+    return rounds.loads(list(LOADED), base, work_ms=WORK_MS)
 
 
 def _contended() -> list[Load]:
@@ -162,7 +164,7 @@ def _contended() -> list[Load]:
     return [
         Load(lock, CLIENTS, accounts, MIX, work_ms=max(WORK_MS))
         for accounts in CONTENTION
-        for lock in LOCK_STRATEGIES
+        for lock in LOADED
     ]
 
 
@@ -177,7 +179,7 @@ def _claims() -> Sequence[Claim]:
 
 
 def _over_http() -> list[LoadRun]:
-    wanted = [(lock, work_ms) for work_ms in WORK_MS for lock in LOCK_STRATEGIES]
+    wanted = [(lock, work_ms) for work_ms in WORK_MS for lock in LOADED]
     found = []
     with progress("loading over HTTP with Locust") as advance:
         for number, (lock, work_ms) in enumerate(wanted):

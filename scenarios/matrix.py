@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from engine import catalog
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.catalog import controls_on, strategies_on
 from engine.errors import UsageError
 from engine.explore.cells import explore_cell, replay_cell
 from engine.explore.faults import FAULTS, Faults
@@ -14,6 +14,7 @@ from engine.explore.search import Budget
 from engine.results import Cell
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict
 from scenarios.catalogue import SCENARIOS
+from scenarios.expectations import expected
 
 OnCell = Callable[[int, int, str], None]
 
@@ -21,6 +22,8 @@ CONFIRMED = "its witness loses on real SQLite too"
 NOT_CONFIRMED = "its witness does not lose on real SQLite"
 DISAGREES = "the model and real SQLite disagree"
 EACH = "each"
+
+LOCKS = (*strategies_on("sqlite"), *controls_on("sqlite"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Plan:
     """
 
     scenarios: Sequence[Scenario] = tuple(SCENARIOS.values())
-    locks: Sequence[str] = (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS)
+    locks: Sequence[str] = LOCKS
     topologies: Sequence[str] = tuple(TOPOLOGIES)
     budget: Budget = Budget()  # noqa: RUF009  (frozen)
     wallet: str | None = None
@@ -53,7 +56,7 @@ def locks_for(wallet: str | None) -> tuple[str, ...]:
     """Every lock strategy; for a wallet that takes none only the wallet's own name."""
     if wallet is not None and not takes_lock(catalog.wallet(wallet)):
         return (wallet,)
-    return (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS)
+    return LOCKS
 
 
 async def compare(plan: Plan, *, quick: bool, on_cell: OnCell | None = None) -> list[Cell]:
@@ -93,9 +96,7 @@ async def _explored(
     )
     if plan.wallet is not None:
         return cell
-    # No fault excuses a strategy, and what breaks without a fault is among what can happen with
-    # one. So a scenario's declaration holds for all of them.
-    return replace(cell, expected=scenario.expected(lock, topology))
+    return replace(cell, expected=expected(scenario, lock, topology, faults))
 
 
 async def _confirmed(cell: Cell, scenario: Scenario, faults: Faults, wallet: str | None) -> Cell:

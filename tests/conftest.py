@@ -1,15 +1,19 @@
-"""Hypothesis profiles, and after every failure the one command that runs it again.
+"""Hypothesis profiles, after every failure the one command that runs it again, and a PostgreSQL.
 
 `ci` repeats the same examples on every run; `dev` draws fresh ones; `hunt` looks for a long time:
 `pytest tests --hypothesis-profile=hunt`.
 """
 
+import contextlib
 import os
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
+
+from engine.errors import StoreUnavailable, UsageError
+from engine.stores.postgres_server import embedded_server
 
 HUNT_EXAMPLES = 20_000
 
@@ -34,3 +38,18 @@ def pytest_runtest_makereport(
         command = f"pytest {shlex.quote(item.nodeid)} --hypothesis-profile={profile}"
         report.sections.append(("replay", command))
     return report
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The one embedded server of this run, started when the first test asks for it."""
+    # Nothing here has to survive the machine; and what deadlocks on purpose should not take long.
+    settings = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
+    try:
+        server = embedded_server(settings=settings)
+        url = server.__enter__()
+    except (StoreUnavailable, UsageError) as error:
+        pytest.skip(f"PostgreSQL cannot start here: {error}")
+    with contextlib.ExitStack() as stop:
+        stop.push(server)
+        yield url

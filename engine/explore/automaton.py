@@ -23,7 +23,7 @@ class Node:
 
     __slots__ = (
         *("after", "background", "backoffs", "calls", "ended", "fault", "instance", "kids"),
-        *("name", "order", "origin", "other", "shielded", "solos", "step", "tired", "via"),
+        *("name", "order", "origin", "rested", "shielded", "solos", "step", "tired", "via"),
     )
 
     name: str
@@ -37,9 +37,9 @@ class Node:
     fault: str
     calls: tuple[CallRecord, ...]
     backoffs: int
-    # A back-off can be taken once another client has moved since: two faces of one place.
+    # A back-off can be taken once another client has moved since: then it is at `rested`.
     tired: bool
-    other: "Node"
+    rested: "Node | None"
     # Where it comes from: a client's beginning, work beside, or another node by way of an answer.
     origin: "int | Birth | Node"
     via: tuple[Input, Memory] | None
@@ -59,7 +59,8 @@ class Birth:
     kids: "Kids" = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen as other values are: so many are made that it could be felt.
+@dataclass(slots=True, eq=False)
 class Outcome:
     """What a resumption leads to, and what it changed in memory. Each exists once."""
 
@@ -91,6 +92,7 @@ class Automaton:
         self._names = {p.name: number for number, p in enumerate(setting.scenario.programs)}
         self._ends: dict[object, Node] = {}
         self._solos: list[Solo] = []
+        self._places: list[Node] = []
         self.runs = 0
         self.backoffs_max = 0
         # Somebody backs off, or waits for others to end: readiness then asks for all clients.
@@ -127,10 +129,14 @@ class Automaton:
         return changed
 
     def close(self) -> None:
-        """End all coroutines."""
+        """End all coroutines, and let go of all places at once: they refer to each other."""
         for solo in self._solos:
             solo.end()
+            vars(solo).clear()
         self._solos.clear()
+        for node in self._places:
+            node.kids.clear()
+        self._places.clear()
 
     def _root(self, number: int) -> Node:
         solo = self._begin(number)
@@ -201,9 +207,10 @@ class Automaton:
         self.particular = self.particular or node.tired or bool(node.after)
         node.backoffs += node.tired
         self.backoffs_max = max(self.backoffs_max, node.backoffs)
-        node.other = node
+        node.rested = None
         if node.tired:
-            node.other = _rested(node)
+            node.rested = _rested(node)
+        self._places.append(node)
         return node
 
     def _end(self, node: Node, solo: Solo) -> Node:
@@ -215,7 +222,7 @@ class Automaton:
         if key not in self._ends:
             node.step, node.instance, node.ended, node.tired = None, None, True, False
             node.fault, node.calls = solo.lane.fault, calls
-            node.kids, node.solos, node.other = {}, [], node
+            node.kids, node.solos, node.rested = {}, [], None
             self._ends[key] = node
         return self._ends[key]
 
@@ -235,7 +242,7 @@ def _stands(solo: Solo, node: Node) -> bool:
 
 def awake(node: Node) -> Node:
     """The place as it is once somebody else has moved."""
-    return node.other if node.tired else node
+    return node.rested or node
 
 
 def _known(kids: Kids, key: object, memory: Memory) -> Outcome | None:
@@ -258,7 +265,7 @@ def _learn(kids: Kids, key: object, looked: Sequence[tuple[Item, Any]], outcome:
 
 def _rested(node: Node) -> Node:
     twin = _copy(node)
-    twin.tired, twin.other = False, node
+    twin.tired = False
     return twin
 
 

@@ -49,9 +49,9 @@ def setting_of(
     if wallet is None:
         if not lock:
             raise UsageError("no lock strategy is named", "name one with --lock")
-        return Setting(scenario, known_topology(topology), Parts(lock_strategy(lock)))
+        return Setting(scenario, known_topology(topology), Parts(lock_strategy(lock, "sqlite")))
     make_wallet = own_wallet(wallet)
-    make_lock = lock_strategy(lock) if lock and lock != wallet else None
+    make_lock = lock_strategy(lock, "sqlite") if lock and lock != wallet else None
     if make_lock is not None and not takes_lock(make_wallet):
         raise UsageError(
             f"the wallet {wallet!r} takes no lock strategy",

@@ -4,15 +4,12 @@ Layer by layer, each state with the number of ways that lead to it: big integers
 layer is kept, so memory grows with the width of the graph and not with its length.
 """
 
-import gc
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from engine.explore.controller import STEPS_MAX
 from engine.explore.ends import end_of
@@ -22,7 +19,7 @@ from engine.verdicts import Break
 OnProgress = Callable[[int], None]
 # Time and memory are looked at once in so many states.
 LOOK_EVERY = 500
-_HELD = Path("/proc/self/statm")  # in pages; the second number is what is resident
+_HELD = "/proc/self/statm"  # in pages; the second number is what is resident
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +47,6 @@ class Count:
     stopped: str = ""
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector: it would go through all states again and again, and finds
-    nothing, since a state refers to no later one."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_uncollected()
 def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -> Count:
     """Count every interleaving of the graph, or as many as the limits allow."""
     counted = Count()
@@ -111,7 +94,9 @@ def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) 
             continue
         moved = True
         if gone.alone:
-            later = graph.later(past, node, gone, past.faults) if gone.news else past
+            later = past
+            if gone.news:
+                later = past.later.get(gone.outcomes[0]) or graph.later(past, node, gone)
             after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, later)
         else:
             after = graph.after(state, lane, gone, past.faults)
@@ -144,7 +129,8 @@ def limit_reached(limits: Limits, states: int) -> str:
 def memory_mb() -> float:
     """The memory this process holds now, in MB; where nobody tells, the most it ever held."""
     try:
-        pages = int(_HELD.read_text(encoding="ascii").split()[1])
+        with open(_HELD, "rb", buffering=0) as held:  # noqa: PTH123  (asked often)
+            pages = int(held.read().split()[1])
     except OSError:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most / (2**20 if sys.platform == "darwin" else 2**10)

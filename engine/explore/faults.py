@@ -39,12 +39,13 @@ _ENDS_PROGRAMS = ("cancel", "crash", "busy", "lost")
 
 # Clean-up cannot be refused, nor its connection lost: `rollback` never fails, and what a lost
 # `give` leaves behind is what `expire` and `crash` leave.
-_ASKS_DATABASE = frozenset({"read", "write", "take", "begin", "commit", "decide"})
+_COMMITS_ALONE = frozenset({"write", "take", "decide", "guarded", "group"})
+_ASKS_DATABASE = _COMMITS_ALONE | {"read", "begin", "advisory", "commit"}
 _ASKS_CACHE = frozenset({"cache_get", "cache_put"})
 # A cancellation may come before any step but these (clean-up is shielded), …
 _NOT_CANCELLED = frozenset({"invoke", "sweep", "give", "rollback"})
 # … and after those whose effect stays while their answer is lost. A mutex never loses an answer.
-_LOSES_ANSWER = frozenset({"write", "take", "decide", "begin", "commit"})
+LOSES_ANSWER = _COMMITS_ALONE | {"begin", "advisory", "commit"}
 
 FAULTS: dict[str, str] = {
     "cancel": "a client goes away in the middle of a request, or its answer is lost",
@@ -180,7 +181,7 @@ def _strikes(lane: Facts, left: Faults) -> list[How]:
     hows: list[How] = []
     if left.cancel and not (lane.background or lane.shielded or lane.kind in _NOT_CANCELLED):
         hows.append(How.CANCEL)
-        if lane.ready and lane.kind in _LOSES_ANSWER:
+        if lane.ready and lane.kind in LOSES_ANSWER:
             hows.append(How.LOSE)
     if lane.kind in _ASKS_DATABASE:
         # Those who wait are struck too: a database answers busy after a while.
@@ -200,7 +201,7 @@ def _outlives_connection(lane: Facts) -> bool:
     """The step's effect stays though the connection is lost right after it."""
     if lane.in_transaction:
         return lane.kind == "commit"
-    return lane.kind in ("write", "take", "decide")
+    return lane.kind in _COMMITS_ALONE
 
 
 def told(how: How) -> SystemFault | None:

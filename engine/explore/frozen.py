@@ -12,6 +12,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from engine.errors import WalletraceError
+
 # Equal only to what no code can tell from it, …
 _EXACT = frozenset((type(None), int, str, bytes))
 # … while 1 == True == 1.0 == Decimal("1.00"), so these are kept with their kind and text.
@@ -46,7 +48,7 @@ class Told(NamedTuple):
     """An immutable value that equals others from which code can tell it."""
 
     kind: type
-    text: object
+    text: Any
     value: Any
 
 
@@ -78,10 +80,22 @@ def freeze_item(value: Any) -> Any:
         return frozenset(map(freeze_item, value))
     if dataclasses.is_dataclass(kind) and getattr(kind, "__dataclass_params__").frozen:  # noqa: B009
         items = [getattr(value, field.name) for field in dataclasses.fields(kind)]
-        if not all(type(item) in _EXACT | _TOLD for item in items):
+        if not all(map(_is_plain, items)):
             raise Unfit(f"a {kind.__name__} that holds more than plain values")
         return Told(kind, tuple(map(freeze_item, items)), value)
+    if isinstance(value, WalletraceError):
+        return Told(kind, value.args, None)
     raise Unfit(f"a {kind.__name__}, which may change unseen")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it holds no mutex, which would have to be put back as the client's own."""
+    kind = type(value)
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    if dataclasses.is_dataclass(kind):
+        return all(_is_plain(getattr(value, field.name)) for field in dataclasses.fields(kind))
+    return kind in _EXACT | _TOLD
 
 
 def thaw(frozen: Any, mutex: Callable[[MutexId], Any]) -> Any:
@@ -96,7 +110,9 @@ def thaw_item(frozen: Any, mutex: Callable[[MutexId], Any]) -> Any:
     if isinstance(frozen, MutexId):
         return mutex(frozen)
     if isinstance(frozen, Told):
-        return frozen.value
+        # Whoever raises an error changes it, so everybody gets one of their own.
+        fails = issubclass(frozen.kind, WalletraceError)
+        return frozen.kind(*frozen.text) if fails else frozen.value
     if isinstance(frozen, tuple):
         return _like(type(frozen), [thaw_item(item, mutex) for item in frozen])
     return frozen

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from engine.errors import WalletraceError
 from engine.explore.faults import How, told
 from engine.explore.loop import NeedsLoop
 from engine.explore.model import announce, stepping
@@ -89,8 +90,9 @@ class GatedWorld:
                 free = sqlite_statements.lease_is_free(self._live.probe, key, 0)
                 return self._unlocked(lane) and (free or key in self._run_out)
             case "begin":
-                return step.args[0] == "deferred" or self._unlocked(lane)
-            case "write" | "give" | "decide":
+                waits = step.args[0] == "immediate" and not step.options
+                return not waits or self._unlocked(lane)
+            case "write" | "give" | "decide" | "guarded" | "group":
                 return lane.in_transaction or self._unlocked(lane)
         return True
 
@@ -159,7 +161,7 @@ class GatedWorld:
     def _session(self) -> Store:
         session = self._live.database.session()
         self._sessions.setdefault(self._get_current(), []).append(session)
-        return SteppedStore(partial(self._ask, session))
+        return SteppedStore(partial(self._ask, session), session.dialect)
 
     def _get_current(self) -> Lane:
         return _LANE.get()
@@ -251,11 +253,15 @@ class GatedWorld:
                 return await verb(*step.args[1:])
             case "take" if not lane.in_transaction:
                 self._take(lane, step.args[0])
+        begun = step.kind == "begin"
         try:
             return await getattr(session, step.kind)(*step.args, **dict(step.options))
+        except WalletraceError:
+            begun = False  # one that was cancelled has begun
+            raise
         finally:
             if step.kind in ("begin", "commit", "rollback"):
-                lane.in_transaction = step.kind == "begin"
+                lane.in_transaction = begun
 
     def _take(self, lane: Lane, key: str) -> None:
         """Only a lease that is free is ever taken, and nobody writes meanwhile."""

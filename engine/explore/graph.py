@@ -92,8 +92,10 @@ class Graph:
         self.start = nodes, common, self.past((), (), self.faults)
 
     def close(self) -> None:
-        """End all coroutines."""
+        """End all coroutines, and let go of everything that leads back to itself."""
         self.automaton.close()
+        for common in self._commons.values():
+            common.moves.clear()
 
     def common(self, shared: Shared) -> Common:
         """The one object for what is shared."""
@@ -125,7 +127,7 @@ class Graph:
         moves = [(lane, gone) for lane in able if (gone := self.gone(nodes[lane], common))]
         if not moves:
             able = [n for n in waiting if nodes[n].tired and nodes[n].backoffs <= SPINS_MAX]
-            moves = [(n, gone) for n in able if (gone := self.gone(nodes[n].other, common))]
+            moves = [(n, gone) for n in able if (gone := self.gone(awake(nodes[n]), common))]
         for lane, gone in moves:
             yield Taken(lane, How.GO, self.after(state, lane, gone, past.faults), gone)
         if moves and not past.calm:
@@ -206,9 +208,10 @@ class Graph:
         going = sorted((n for n in beside if not n.ended), key=lambda node: node.name)
         return (*nodes[: self._clients], *going), gone.common, past
 
-    def later(self, past: Past, node: Node, gone: Gone, faults: Faults) -> Past:
-        """The past with what has just become of it."""
+    def later(self, past: Past, node: Node, gone: Gone, faults: Faults | None = None) -> Past:
+        """The past with what has just become of it; `faults` are what is left then."""
         outcome = gone.outcomes[0]
+        faults = past.faults if faults is None else faults
         key = outcome if faults is past.faults else (outcome, faults)
         later = past.later.get(key)
         if later is None:

@@ -68,7 +68,7 @@ ANY_CALL: Thing = ("calls",)
 _OWN_STEP = frozenset({How.GO, How.CANCEL, How.LOSE, How.BUSY, How.NO_CACHE})
 _WITHOUT_EFFECT = frozenset({How.CANCEL, How.BUSY, How.NO_CACHE})
 _TRANSACTION = frozenset({"begin", "commit", "rollback"})
-_WRITES = frozenset({"write", "take", "give", "decide"})
+_WRITES = frozenset({"write", "take", "give", "decide", "guarded", "group"})
 
 
 def depend(one: Footprint, other: Footprint) -> bool:
@@ -152,16 +152,28 @@ class Uses:
         args = step.args
         match step.kind:
             case "write":
-                use = Use.LOOK if isinstance(result, Exception) else Use.CHANGE
+                use = _used(result)
                 self._rows((change.account for change in args[1]), args[0].key, use)
                 for lease in dict(step.options)["fence"]:
                     self.add(("lease", lease), Use.LOOK)
+            case "guarded":
+                self._rows(args[0].accounts, args[0].key, _used(result))
+            case "group":
+                whole = isinstance(result, tuple)
+                for number, call in enumerate(args[0]):
+                    answer = result[number] if whole else result
+                    self._rows(call.accounts, call.key, _used(answer))
             case "take":
                 self._waits(("lease", args[0]))
             case "give":
                 self.change(("lease", args[0]))
             case "decide":
                 self.change(("decision", args[0]))
+
+
+def _used(answer: Any) -> Use:
+    """What was refused has only looked."""
+    return Use.LOOK if isinstance(answer, Exception) else Use.CHANGE
 
 
 def mutex(of: Any, place: Place) -> Thing:

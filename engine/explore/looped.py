@@ -6,7 +6,6 @@ task groups and sleeps. Everything else is as in the worlds they are made of.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Self, cast
 
 from engine.explore.faults import How
@@ -69,7 +68,7 @@ class LoopedModel(ModelWorld):
         for lane in fresh:
             puppet = self.troupe.puppets[lane]
             if puppet.unseen:
-                self._resume(lane, partial(puppet.send, None))
+                self._resume(lane, puppet.send, None)
 
     def _adopt(self, puppet: Puppet) -> None:
         self._coroutines[puppet.lane] = _as_coroutine(puppet)
@@ -81,8 +80,8 @@ class LoopedModel(ModelWorld):
     def _effect(self, lane: Lane, step: Step) -> Any:
         return None if step.kind in OWN else super()._effect(lane, step)
 
-    def _resumed(self, lane: Lane, resume: Callable[[], Step]) -> Step:
-        return resume()
+    def _resumed(self, lane: Lane, resume: Callable[[Any], Step], given: Any) -> Step:
+        return resume(given)
 
 
 class LoopedGated(GatedWorld):

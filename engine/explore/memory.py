@@ -9,18 +9,11 @@ it, keep it and go back to it; `MemoryDatabase` is the place where a single run 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from engine.errors import (
-    FenceLost,
-    StoreBusy,
-    StoreUnavailable,
-    UnknownWallet,
-    VersionChanged,
-    WalletExists,
-    WalletraceError,
-)
+from engine.errors import LockTaken, StoreBusy, StoreUnavailable, WalletraceError
 from engine.explore.stage import Lane
+from engine.explore.statements import grouped, guarded, written
 from engine.explore.steps import Step
 from engine.explore.tables import (
     Database,
@@ -33,9 +26,9 @@ from engine.explore.tables import (
     opened,
     stored,
 )
-from engine.history import Entry, LogRow, Receipt
-from engine.operations import fingerprint
-from engine.ports import Call, Change, Earlier, Row, Snapshot, outside_transactions
+from engine.ports import Call, Change, Snapshot, not_in_dialect, outside_transactions
+
+T = TypeVar("T")
 
 _NO_TRANSACTION = "the database failed (cannot commit - no transaction is active)"
 
@@ -47,22 +40,27 @@ def can_go(db: Database, lane: str, step: Step) -> bool:
         case "take":
             return not others_write and (lookup(db.leases, step.args[0]) or Lease()).free
         case "begin":
-            return step.args[0] == "deferred" or db.writer is None
-        case "write" | "give" | "decide":
+            waits = step.args[0] == "immediate" and not step.options
+            return not waits or db.writer is None
+        case "write" | "give" | "decide" | "guarded" | "group":
             return not others_write or lookup(db.open, lane) is not None
     return True
 
 
 def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
     """The database after the step, and its answer; an error is an answer too."""
-    inside = lookup(db.open, lane) is not None
+    refusal = _out_of_place(db, lane, step)
+    if refusal is not None:
+        return db, refusal
     match step.kind:
         case "read":
             return _read(db, lane, *step.args)
         case "write":
             return _write(db, lane, *step.args, **dict(step.options))
-        case "take" | "give" | "decide" if inside:
-            return db, outside_transactions(step.kind)
+        case "guarded":
+            return _changed(db, *guarded(db.tables, *step.args))
+        case "group":
+            return _changed(db, *grouped(db.tables, *step.args))
         case "take":
             return _take(db, lane, *step.args)
         case "give":
@@ -70,14 +68,29 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
         case "decide":
             return _decide(db, *step.args)
         case "begin":
-            return _begin(db, lane, *step.args), None
-        case "commit" if not inside:  # its connection was lost meanwhile
-            return db, StoreUnavailable(_NO_TRANSACTION, "check the file and its disk")
+            return _begin(db, lane, step.args[0])
         case "commit":
             return _commit(db, lane), None
         case "rollback":
             return rolled_back(db, lane), None
     raise AssertionError(f"no database knows {step}")
+
+
+def _out_of_place(db: Database, lane: str, step: Step) -> WalletraceError | None:
+    """What a step is answered that SQLite does not know, or not here."""
+    inside = lookup(db.open, lane) is not None
+    match step.kind:
+        case "take" | "give" | "decide" | "guarded" | "group" if inside:
+            return outside_transactions(step.kind)
+        case "commit" if not inside:  # its connection was lost meanwhile
+            return StoreUnavailable(_NO_TRANSACTION, "check the file and its disk")
+        case "read" if step.options:
+            return not_in_dialect("row locks", "sqlite")
+        case "advisory":
+            return not_in_dialect("advisory locks", "sqlite")
+        case "begin" if step.args[0] not in ("deferred", "immediate"):
+            return not_in_dialect(f"isolation level {step.args[0]!r}", "sqlite")
+    return None
 
 
 def rolled_back(db: Database, lane: str) -> Database:
@@ -111,7 +124,12 @@ def leaked(db: Database) -> list[str]:
     return leases + [f"transaction of {lane}" for lane, _ in db.open]
 
 
-def _changed(db: Database) -> Database:
+def _changed(db: Database, tables: Tables, answer: T) -> tuple[Database, T]:
+    """Somebody has committed these tables, and is given that answer."""
+    return (db if tables is db.tables else _outdated(db)._replace(tables=tables)), answer
+
+
+def _outdated(db: Database) -> Database:
     """Somebody has committed: every open snapshot is out of date."""
     if not db.open:
         return db
@@ -146,7 +164,7 @@ def _write(
     db: Database,
     lane: str,
     call: Call,
-    changes: tuple[Change, ...],
+    wanted: tuple[Change, ...],
     if_version: bool,
     fence: Mapping[str, int],
 ) -> tuple[Database, Any]:
@@ -158,69 +176,16 @@ def _write(
         if transaction.stale:
             return db, StoreBusy("the snapshot is out of date", "try again")
         db = db._replace(writer=lane)
-    earlier = lookup(view.keys, call.key) if call.key is not None else None
-    if earlier is not None:
-        try:
-            return db, earlier.answer(call)
-        except WalletraceError as error:
-            return db, error
-    refusal = _refused(db, dict(view.rows), changes, if_version, fence)
-    if refusal is not None:
-        return db, refusal
-    view, receipt = _applied(view, call, changes)
-    if transaction is not None:
-        return db._replace(open=stored(db.open, lane, Transaction(view))), receipt
-    db = _changed(db)
-    return Database(view, db.leases, db.decisions, db.open, db.writer), receipt
-
-
-def _refused(
-    db: Database,
-    rows: Mapping[str, Row],
-    changes: tuple[Change, ...],
-    if_version: bool,
-    fence: Mapping[str, int],
-) -> WalletraceError | None:
-    for key, token in fence.items():
-        if (lookup(db.leases, key) or Lease()).token != token:
-            return FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
-    for account, _, _, version in changes:
-        row = rows.get(account)
-        if version == 0 and row is not None:
-            return WalletExists(f"wallet {account!r} is there already", "use another name")
-        if version > 0 and row is None:
-            return UnknownWallet(f"wallet {account!r} went away", "create it first")
-        if if_version and row is not None and row.version != version:
-            return VersionChanged(f"{account} is no longer at version {version}", "read again")
-    return None
-
-
-def _applied(view: Tables, call: Call, changes: tuple[Change, ...]) -> tuple[Tables, Receipt]:
-    rows, gap, log = dict(view.rows), view.gap, list(view.log or ())
-    entries = []
-    for account, before, after, _ in changes:
-        held = rows.get(account, Row(0, 0))
-        gap = gap or held.balance != before
-        version = held.version + 1
-        rows[account] = Row(after, version)
-        entries.append(Entry(account, before, after, version))
-        if view.log is not None:
-            kind = call.operation.kind
-            log.append(
-                LogRow(call.id, account, kind, after - before, before, after, version, "", 0)
-            )
-    receipt = Receipt(call.id, tuple(entries))
-    keys = view.keys
-    if call.key is not None:
-        keys = stored(keys, call.key, Earlier(receipt, fingerprint(call.operation)))
-    kept = None if view.log is None else tuple(log)
-    return Tables(tuple(sorted(rows.items())), keys, gap, kept), receipt
+    after, answer = written(view, db.leases, call, wanted, if_version, fence)
+    if transaction is None:
+        return _changed(db, after, answer)
+    return db._replace(open=stored(db.open, lane, Transaction(after))), answer
 
 
 def _take(db: Database, lane: str, key: str, owner: str) -> tuple[Database, Any]:
     token = (lookup(db.leases, key) or Lease()).token + 1
     taken = stored(db.leases, key, Lease(owner, lane, token))
-    return _changed(db)._replace(leases=taken), token
+    return _outdated(db)._replace(leases=taken), token
 
 
 def _give(db: Database, key: str, owner: str) -> Database:
@@ -228,21 +193,23 @@ def _give(db: Database, key: str, owner: str) -> Database:
     if lease is None or lease.owner != owner:
         return db
     given = stored(db.leases, key, Lease(token=lease.token))
-    return _changed(db)._replace(leases=given)
+    return _outdated(db)._replace(leases=given)
 
 
 def _decide(db: Database, key: str, value: str) -> tuple[Database, Any]:
     standing = lookup(db.decisions, key)
     if standing is not None:
         return db, standing
-    return _changed(db)._replace(decisions=stored(db.decisions, key, value)), value
+    return _outdated(db)._replace(decisions=stored(db.decisions, key, value)), value
 
 
-def _begin(db: Database, lane: str, level: str) -> Database:
+def _begin(db: Database, lane: str, level: str) -> tuple[Database, Any]:
+    if level == "immediate" and db.writer is not None:
+        return db, LockTaken("somebody else is writing", "try again")
     db = db._replace(open=stored(db.open, lane, Transaction()))
     if level == "immediate":
         db, _ = _seen(db._replace(writer=lane), lane)
-    return db
+    return db, None
 
 
 def _commit(db: Database, lane: str) -> Database:
@@ -252,7 +219,7 @@ def _commit(db: Database, lane: str) -> Database:
     db = rolled_back(db, lane)
     if wrote:
         assert transaction.view is not None
-        return _changed(db)._replace(tables=transaction.view)
+        return _outdated(db)._replace(tables=transaction.view)
     return db
 
 

@@ -23,9 +23,9 @@ def announce(step: Step) -> Generator[Step, Any, Any]:
     return (yield step)
 
 
-def stepping(resume: Callable[[], Step]) -> Step:
+def stepping(resume: Callable[..., Step], *given: Any) -> Step:
     """The step that a coroutine announces next. NeedsLoop if it wants anything else."""
-    step = by_hand(resume)
+    step = by_hand(resume, *given)
     if not isinstance(step, Step):
         raise NeedsLoop(repr(step))
     return step
@@ -78,8 +78,7 @@ class ModelWorld:
         elif error is not None:
             self._throw(lane, error)
         else:
-            coroutine = self._coroutines[lane]
-            self._resume(lane, lambda: coroutine.send(result))
+            self._resume(lane, self._coroutines[lane].send, result)
         self._start_fresh()
         return result
 
@@ -141,8 +140,7 @@ class ModelWorld:
     def _start_fresh(self) -> None:
         while self._fresh:
             self._current = lane = self._fresh.pop(0)
-            coroutine = self._coroutines[lane]
-            self._resume(lane, lambda coroutine=coroutine: coroutine.send(None))  # type: ignore[misc]
+            self._resume(lane, self._coroutines[lane].send, None)
 
     def _effect(self, lane: Lane, step: Step) -> Any:
         match step.kind:
@@ -158,13 +156,12 @@ class ModelWorld:
         return self._database.perform(lane, step)
 
     def _throw(self, lane: Lane, error: BaseException) -> None:
-        coroutine = self._coroutines[lane]
-        self._resume(lane, lambda: coroutine.throw(error))
+        self._resume(lane, self._coroutines[lane].throw, error)
 
-    def _resume(self, lane: Lane, resume: Callable[[], Step]) -> None:
+    def _resume(self, lane: Lane, resume: Callable[[Any], Step], given: Any) -> None:
         lane.pending = None
         try:
-            lane.pending = self._resumed(lane, resume)
+            lane.pending = self._resumed(lane, resume, given)
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
         except NeedsLoop:
@@ -175,8 +172,8 @@ class ModelWorld:
             lane.ended = True
             raise
 
-    def _resumed(self, lane: Lane, resume: Callable[[], Step]) -> Step:
-        return stepping(lambda: lane.context.run(resume))
+    def _resumed(self, lane: Lane, resume: Callable[[Any], Step], given: Any) -> Step:
+        return stepping(lane.context.run, resume, given)
 
     def _unwind(self, lane: Lane) -> None:
         """End the lane's coroutine without taking any of its steps."""

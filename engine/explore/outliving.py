@@ -14,8 +14,9 @@ from engine.explore.frozen import Unfit
 from engine.explore.unseen import outline
 from engine.explore.world import Setting
 
-_VALUES = (type(None), bool, int, float, str, bytes, tuple, frozenset)
-_MEMORY = (*_VALUES, dict, list, set, deque, defaultdict, OrderedDict, Counter)
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+_CONTAINERS = {tuple, frozenset, dict, list, set, deque, defaultdict, OrderedDict, Counter}
+_MEMORY = _PLAIN | _CONTAINERS
 _LOCKS = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue)
 
 
@@ -38,12 +39,8 @@ class Globals:
 
 
 def _outlines(setting: Setting) -> Mapping[str, object]:
-    """What each global holds."""
-    return {
-        name: _outline(value)
-        for name, value in _globals(setting)
-        if type(value) in _MEMORY or isinstance(value, _LOCKS)
-    }
+    """What each global holds that may be memory."""
+    return {name: _outline(value) for name, value in _globals(setting)}
 
 
 def _globals(setting: Setting) -> Iterator[tuple[str, object]]:
@@ -62,10 +59,16 @@ def _globals(setting: Setting) -> Iterator[tuple[str, object]]:
 
 
 def _own(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    return ((name, value) for name, value in names.items() if not name.startswith("__"))
+    return (
+        (name, value)
+        for name, value in names.items()
+        if (type(value) in _MEMORY or isinstance(value, _LOCKS)) and not name.startswith("__")
+    )
 
 
 def _outline(value: object) -> object:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, _LOCKS):  # a lock that was waited for belongs to one event loop
         return [(name, bool(part)) for name, part in vars(value).items()]
     try:

@@ -6,7 +6,6 @@ each other's states. The groups are learned: where a call joins two, the search 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from engine.explore.automaton import Node, Outcome
 from engine.explore.faults import Faults
@@ -42,22 +41,24 @@ def remembered(
 ) -> tuple[Masks, Before]:
     """The past with the calls that were invoked and answered in this move."""
     first = node.order * CALLS_MAX
-    if max((*outcome.opened, *outcome.closed), default=0) >= CALLS_MAX:
-        raise Unfit(f"{node.name} makes more than {CALLS_MAX} calls")
-    before = past.before
+    before, done = past.before, past.done
     if outcome.opened:
-        seen = _seen(past.done, step, learned)
+        if outcome.opened[-1] >= CALLS_MAX:
+            raise Unfit(f"{node.name} makes more than {CALLS_MAX} calls")
+        seen = _seen(done, step, learned)
         if seen:
             news = tuple((first + number, seen) for number in outcome.opened)
             before = tuple(sorted(before + news))
-    done = dict(past.done)
-    for number in outcome.closed:
-        call = outcome.node.calls[number]
-        group = learned.connect(things_of(call.request, call.key))
-        done[group] = done.get(group, 0) | 1 << (first + number)
+    if outcome.closed:
+        masks = dict(done)
+        for number in outcome.closed:
+            call = outcome.node.calls[number]
+            group = learned.connect(things_of(call.request, call.key))
+            masks[group] = masks.get(group, 0) | 1 << (first + number)
+        done = tuple(sorted(masks.items(), key=repr) if len(masks) > 1 else masks.items())
     if learned.news:
         raise LearnedMore
-    return tuple(sorted(done.items(), key=repr)), before
+    return done, before
 
 
 def _seen(done: Masks, step: Step, learned: Learned) -> int:
@@ -80,10 +81,15 @@ def on_a_line(nodes: tuple[Node, ...], past: Past, learned: Learned) -> tuple[Ca
     }
     when = _moments(calls, dict(past.before), learned)
     return tuple(
-        replace(
-            call,
-            invoked_ns=when[bit, _INVOKED],
-            completed_ns=None if call.completed_ns is None else when[bit, _ANSWERED],
+        CallRecord(
+            call.client,
+            call.request,
+            when[bit, _INVOKED],
+            None if call.completed_ns is None else when[bit, _ANSWERED],
+            call.outcome,
+            call.code,
+            call.answer,
+            call.key,
         )
         for bit, call in calls.items()
     )

@@ -4,7 +4,8 @@
 |--------------------------------------------------|------------------------------------------|
 | exact counts, all memory in cells                | state graph                              |
 | exact counts otherwise (live database, asyncio)  | every schedule, one by one               |
-| a verdict only                                   | one run a trace; the graph if many       |
+| a verdict only                                   | one run a trace, until one loses; the    |
+|                                                  | graph if there are many                  |
 | nothing lost so far, and the budget is used up   | some runs by luck (PCT) of what was left |
 
 Only the first three can say *safe*, and only when they came to their end.
@@ -12,6 +13,7 @@ Only the first three can say *safe*, and only when they came to their end.
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,6 +21,7 @@ from engine.errors import UsageError
 from engine.explore.count import memory_mb
 from engine.explore.faults import Faults
 from engine.explore.frozen import Unfit
+from engine.explore.loop import no_loop
 from engine.explore.outliving import Globals
 from engine.explore.reduction import explore_reduced
 from engine.explore.sampling import sample
@@ -67,7 +70,9 @@ async def explore_task(task: Task) -> Explored:
     """Explore it the best way there is."""
     started, held = time.monotonic(), Globals(task.setting)
     try:
-        found = await _explored(task, started)
+        # Models are driven by hand, and nothing is waited for.
+        with no_loop() if task.graph else nullcontext():
+            found = await _explored(task, started)
     except UsageError:
         held.check()  # says better what is wrong
         raise
@@ -137,6 +142,7 @@ async def _traces(task: Task, runs_max: int) -> Explored:
         faults=task.faults,
         runs_max=runs_max,
         seconds_max=task.budget.seconds_max,
+        until_lost=True,
         on_progress=task.on_progress,
     )
     return await gathered(

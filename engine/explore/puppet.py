@@ -8,12 +8,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from engine.explore.faults import LOSES_ANSWER
 from engine.explore.loop import Loop, Timer
 from engine.explore.stage import Lane
 from engine.explore.steps import Step
 
-# Steps whose effect may stay while a timer or a failed sibling cancels the task that waits.
-LOSES_ANSWER = frozenset({"write", "take", "decide", "begin", "commit"})
 # Clean-up runs straight into its statement, so nothing can cancel it before that.
 CLEAN_UP = frozenset({"give", "rollback"})
 WAIT, ANSWER, YIELD, TIMER = "wait", "answer", "yield", "timer"

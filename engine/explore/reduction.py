@@ -84,12 +84,14 @@ async def explore_reduced(
     seconds_max: float,
     method: Method = "source",
     unseen_memory: bool = False,
+    until_lost: bool = False,
     on_progress: OnProgress | None = None,
     on_run: OnRun | None = None,
 ) -> Harvest:
     """Explore one run of each trace. The outcomes are those of all interleavings if `complete`.
 
     `unseen_memory`: the code under test may keep memory outside of cells, within an instance.
+    `until_lost`: the first losing run is enough.
     `on_run` is told every run that was made to its end, those of an earlier pass too.
     `outcomes` and `losing` count traces, not interleavings; `redundant` are runs given up early.
     """
@@ -109,6 +111,9 @@ async def explore_reduced(
                 harvest.covered = f"{harvest.runs:,} runs in {seconds_max:g} s, not all"
                 return harvest
             await search.run(await open_world())
+            if until_lost and harvest.losing:
+                harvest.covered = f"{harvest.runs:,} traces, up to the first that loses"
+                return harvest
             harvest.complete = not search.turn()
             if on_progress is not None:
                 on_progress(harvest.runs)
@@ -192,7 +197,12 @@ class _Search:
             raise _GiveUp
         drowsy = {move.lane for move in options if move in sleep}
         alone = [m.lane for m in awake if m.how is How.GO and m.lane not in drowsy]
-        lanes = {alone[0]} if self.source and alone else {move.lane for move in options}
+        # Whoever moved longest ago: reads then come before the writes that they make stale, so
+        # that what can be lost is lost early.
+        moved = {place.move.lane: number for number, place in enumerate(self.places)}
+        lanes = {move.lane for move in options}
+        if self.source and alone:
+            lanes = {min(alone, key=lambda lane: moved.get(lane, -1))}
         first = next(move for move in awake if move.lane in lanes)
         place = _Place(tuple(options), sleep, lanes, first)
         self.places.append(place)

@@ -17,7 +17,7 @@ from engine.explore.controller import (
 from engine.explore.faults import Faults
 from engine.explore.harvest import Harvest
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
-from engine.explore.witness import Observer, canonical, marked
+from engine.explore.witness import Canonical, Observer, marked
 from engine.explore.world import Setting, World
 from engine.results import Witness
 from engine.verdicts import Break, Verdict
@@ -145,13 +145,7 @@ async def told_best(
     candidates: Sequence[Sequence[Taken]],
 ) -> Witness:
     """The candidate that reads best, replayed; a replay that disagrees is never shown."""
-    lanes = [program.name for program in setting.scenario.programs]
-    order = {lane: number for number, lane in enumerate(lanes)}
-
-    def reading_order(schedule: tuple[str, ...]) -> list[int]:
-        return [order.get(Move.parse(move).lane, len(order)) for move in schedule]
-
-    told = min((canonical(taken, lanes) for taken in candidates), key=reading_order)
+    told = Canonical([program.name for program in setting.scenario.programs]).best(candidates)
     for schedule in (told, tuple(str(taken.move) for taken in candidates[0])):
         # Steps may depend on each other through memory that no step shows, such as a cache's
         # doubts; an order that cannot be taken then gives way to the one that was.

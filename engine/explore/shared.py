@@ -65,4 +65,4 @@ def stored_in(shared: Shared, lane: str, step: Step) -> tuple[Shared, Any]:
         db, answer = performed(shared.db, lane, step)
     except Exception as error:
         return shared, error
-    return shared._replace(db=db), answer
+    return (shared if db is shared.db else Shared(db, *shared[1:])), answer

@@ -31,7 +31,7 @@ class _Place(NamedTuple):
 @dataclass(slots=True)
 class _Seen:
     cost: Cost
-    ways_here: list[tuple[_Place, Told]] = field(default_factory=list)
+    ways_here: list[tuple[_Place, Taken]] = field(default_factory=list)
 
 
 class Shortest(NamedTuple):
@@ -95,10 +95,10 @@ def _expand(
         following = _Place(taken.state, place.previous if beside else name)
         known = seen.get(following)
         if known is None or dearer < known.cost:
-            known = seen[following] = _Seen(dearer)
+            seen[following] = _Seen(dearer, [(place, taken)])
             queues.setdefault(dearer, deque()).append(following)
-        if dearer == known.cost:
-            known.ways_here.append((place, _as_told(place.state, taken)))
+        elif dearer == known.cost:
+            known.ways_here.append((place, taken))
     return bool(moves)
 
 
@@ -129,8 +129,8 @@ def _told(
     todo, met = list(targets), set(targets)
     while todo:
         place = todo.pop()
-        for before, told in seen[place].ways_here:
-            onward.setdefault(before, []).append((place, told))
+        for before, taken in seen[place].ways_here:
+            onward.setdefault(before, []).append((place, _as_told(before.state, taken)))
             if before not in met:
                 met.add(before)
                 todo.append(before)

@@ -9,7 +9,6 @@ import asyncio
 import inspect
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 from engine.errors import WalletraceError
@@ -108,20 +107,26 @@ class Solo:
         self._advance(given)
         if stage.opened - len(stage.history) > 1:
             raise Unfit("one client makes several calls at once")
-        self.recall.end()
-        self.recall.check()
-        if changed(self.watched):
+        recall = self.recall
+        recall.end()
+        recall.check()
+        if self.watched and changed(self.watched):
             raise Unfit("the code under test keeps memory outside Runtime.cell")
         answered = tuple(
-            number
-            for number, call in enumerate(stage.history[closed:], closed)
-            if call.outcome is not Outcome.UNKNOWN
+            [
+                number
+                for number in range(closed, len(stage.history))
+                if stage.history[number].outcome is not Outcome.UNKNOWN
+            ]
         )
-        released = tuple(_id_of(mutex) for mutex in stage.released)
-        births = len(self.births)
-        looked = tuple(self.recall.looked.items())
-        new = range(opened, stage.opened)
-        return Resumed(looked, self.recall.changed, released, new, answered, births)
+        return Resumed(
+            tuple(recall.looked.items()),
+            recall.changed,
+            tuple(map(_id_of, stage.released)),
+            range(opened, stage.opened),
+            answered,
+            len(self.births),
+        )
 
     def replay(self, given: Input, memory: Memory) -> None:
         """As `resume`, where what it does is known already."""
@@ -131,7 +136,8 @@ class Solo:
     def _put(self, memory: Memory) -> None:
         self.recall.begin(memory, same_request=self.lane.instance is not None)
         self.stage.released.clear()
-        self._close_births()
+        if self.births:
+            self._close_births()
 
     def _advance(self, given: Input) -> None:
         lane = self.lane
@@ -141,23 +147,20 @@ class Solo:
         try:
             # NeedsLoop, if code under test looks for an event loop: it must not find ours.
             if given.error is None:
-                lane.pending = stepping(
-                    partial(lane.context.run, self._coroutine.send, given.answer)
-                )
+                lane.pending = stepping(lane.context.run, self._coroutine.send, given.answer)
             else:
                 # One error is thrown many times: without what it met on its way before.
                 given.error.__traceback__ = given.error.__context__ = None
-                lane.pending = stepping(
-                    partial(lane.context.run, self._coroutine.throw, given.error)
-                )
+                lane.pending = stepping(lane.context.run, self._coroutine.throw, given.error)
         except (StopIteration, asyncio.CancelledError):
             lane.ended = True
         except BaseException:
             lane.ended = True
             raise
         # What is handed to background work is shared with it, and neither sees the other's changes.
-        self.watched += [(handed, outline(handed)) for handed in self._given]
-        self._given.clear()
+        if self._given:
+            self.watched += [(handed, outline(handed)) for handed in self._given]
+            self._given.clear()
 
     def sweep(self, number: int, memory: Memory) -> Mapping[Item, Any]:
         """The instance forgets its idle locks; what that changes in memory."""
@@ -182,8 +185,9 @@ class Solo:
         """
         self._close_births()
         self.stage.released.clear()
-        self._left.append((self.lane, self._coroutine))
-        for lane, coroutine in self._left:
+        for lane, coroutine in (*self._left, (self.lane, self._coroutine)):
+            if lane.ended:
+                continue
             lane.dead = True
             self._current = lane
             lane.context.run(_unwind, coroutine)

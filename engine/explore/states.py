@@ -5,10 +5,11 @@ few schedules drawn by luck, each compared with the graph move by move. If they 
 under test has memory that the explorer cannot see, and `Unfit` says so.
 """
 
+import gc
 import random
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from engine.errors import UsageError
 from engine.explore.controller import Move, run_schedule
@@ -32,10 +33,12 @@ from engine.results import Witness
 from engine.verdicts import Verdict
 
 METHOD = "state by state"
-# So many schedules drawn by luck are run for real and compared with the graph.
-SAMPLES = 3
+# Schedules drawn by luck are run for real and compared with the graph: one, and one more for each
+# so many states, so that they take their share of the time.
+STATES_PER_SAMPLE = 1_000
+SAMPLES_MAX = 10
 # Of the best schedules, which come in the order of the clients, so many are put into reading order.
-TOLD_MAX = 40
+TOLD_MAX = 12
 
 
 async def explore_states(
@@ -52,7 +55,7 @@ async def explore_states(
     while True:
         try:
             graph = Graph(setting, faults, known)
-            with closing(graph):
+            with _uncollected(), closing(graph):
                 counted, found, witness = await _explored(
                     graph, setting, open_world, limits, on_progress
                 )
@@ -77,6 +80,19 @@ async def explore_states(
     )
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: it would go through all states again and again, and finds
+    next to nothing, since a state refers to no later one."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 async def _explored(
     graph: Graph,
     setting: Setting,
@@ -89,7 +105,8 @@ async def _explored(
         graph.learned.news = False
         try:
             counted = count(graph, limits, on_progress)
-            await _sample(graph, setting, open_world, graph.faults)
+            samples = min(SAMPLES_MAX, 1 + counted.states // STATES_PER_SAMPLE)
+            await _sample(graph, setting, open_world, samples)
             found = _shortest(graph, counted, limits)
             witness = found and await _confirmed(found, setting, open_world, graph.faults)
         except LearnedMore:
@@ -124,11 +141,11 @@ async def _confirmed(
     return witness
 
 
-async def _sample(graph: Graph, setting: Setting, open_world: OpenWorld, faults: Faults) -> None:
+async def _sample(graph: Graph, setting: Setting, open_world: OpenWorld, samples: int) -> None:
     """Compare real runs with the graph; Unfit if they disagree."""
-    for number in range(SAMPLES):
+    for number in range(samples):
         walk = _Walk(graph, random.Random(number))
-        run = await run_schedule(await open_world(), faults, walk.choose)
+        run = await run_schedule(await open_world(), graph.faults, walk.choose)
         if run.overlong:
             continue
         findings = judge(setting.scenario, run, faulted=graph.faulted)

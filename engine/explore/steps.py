@@ -8,8 +8,9 @@ part, and both only when the controller says so. Between two steps nothing else 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from engine.errors import WalletraceError
 from engine.history import Receipt
-from engine.ports import Cache, Call, Cell, Change, Level, Row, Snapshot
+from engine.ports import Cache, Call, Cell, Change, Dialect, Level, Row, RowLocking, Snapshot
 
 T = TypeVar("T")
 
@@ -32,15 +33,19 @@ def awaited(step: Step) -> str:
 
 
 class SteppedStore:
-    """A Store each of whose verbs is one step."""
+    """A Store each of whose verbs is one step. `dialect` is that of what performs them."""
 
-    def __init__(self, perform: Perform) -> None:
+    def __init__(self, perform: Perform, dialect: Dialect = "sqlite") -> None:
         self._perform = perform
+        self.dialect: Dialect = dialect
 
-    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+    async def read(
+        self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
+    ) -> Snapshot:
         if not (isinstance(accounts, tuple) and all(isinstance(name, str) for name in accounts)):
             raise TypeError(f"read takes a tuple of account names, not {accounts!r}")
-        snapshot: Snapshot = await self._perform(Step("read", (accounts, key)))
+        options = (("lock", lock),) if lock else ()
+        snapshot: Snapshot = await self._perform(Step("read", (accounts, key), options))
         return snapshot
 
     async def write(
@@ -69,8 +74,26 @@ class SteppedStore:
         standing: str = await self._perform(Step("decide", (key, value)))
         return standing
 
-    async def begin(self, level: Level) -> None:
-        await self._perform(Step("begin", (level,)))
+    async def guarded(self, call: Call) -> Receipt:
+        if not isinstance(call, Call):
+            raise TypeError(f"guarded takes a Call, not {call!r}")
+        receipt: Receipt = await self._perform(Step("guarded", (call,)))
+        return receipt
+
+    async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
+        if not (isinstance(calls, tuple) and all(isinstance(each, Call) for each in calls)):
+            raise TypeError(f"group takes a tuple of Calls, not {calls!r}")
+        answers: tuple[Receipt | WalletraceError, ...] = await self._perform(
+            Step("group", (calls,))
+        )
+        return answers
+
+    async def advisory(self, keys: tuple[str, ...]) -> None:
+        await self._perform(Step("advisory", (keys,)))
+
+    async def begin(self, level: Level, *, nowait: bool = False) -> None:
+        options = (("nowait", True),) if nowait else ()
+        await self._perform(Step("begin", (level,), options))
 
     async def commit(self) -> None:
         await self._perform(Step("commit"))

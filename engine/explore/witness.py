@@ -5,16 +5,17 @@ is that in which earlier clients go first as long as they can. For the documente
 guide's: A reads, B reads, A writes, B writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.explore.controller import Seen, Taken
+from engine.explore.controller import Move, Seen, Taken
 from engine.explore.faults import BESIDE, How
-from engine.explore.independence import depend, touches
+from engine.explore.independence import Footprint, depend, touches
 from engine.explore.puppet import in_words
 from engine.explore.steps import Step, SteppedMutex
 from engine.explore.world import World
+from engine.history import Receipt
 from engine.money import show_cents
 from engine.operations import (
     Add,
@@ -27,29 +28,63 @@ from engine.operations import (
     Transfer,
     Withdraw,
 )
-from engine.results import TimelineEvent
+from engine.results import WRITES, TimelineEvent
 from engine.verdicts import Break, Finding
 
 _TAKES_EFFECT = frozenset({How.GO, How.LOSE, How.UNHEARD})
 
 
-def canonical(taken: Sequence[Taken], lanes: Sequence[str]) -> tuple[str, ...]:
-    """The equivalent schedule in which lanes go in the order of `lanes` wherever they can."""
-    rest = [(move, touches(move)) for move in taken]
-    order = {lane: number for number, lane in enumerate(lanes)}
-    told: list[str] = []
-    while rest:
-        free = [
-            position
-            for position, (move, touched) in enumerate(rest)
-            if all(
-                other.move.lane != move.move.lane and not depend(touched, others)
-                for other, others in rest[:position]
-            )
-        ]
-        first = min(free, key=lambda p: order.get(rest[p][0].move.lane, len(order)))
-        told.append(str(rest.pop(first)[0].move))
-    return tuple(told)
+class Canonical:
+    """Puts runs into the equivalent order in which earlier clients go first wherever they can.
+
+    The moves that runs share are looked at once.
+    """
+
+    def __init__(self, lanes: Sequence[str]) -> None:
+        self._order = {lane: number for number, lane in enumerate(lanes)}
+        self._touched: dict[int, tuple[Taken, Footprint]] = {}
+        self._ordered: dict[tuple[int, int], bool] = {}
+
+    def best(self, candidates: Iterable[Sequence[Taken]]) -> tuple[str, ...]:
+        """Of all these runs' equivalent schedules the one in which earlier clients go first."""
+        told = min(map(self._told, candidates), key=lambda told: told[0])
+        return tuple(str(move) for move in told[1])
+
+    def _told(self, taken: Sequence[Taken]) -> tuple[list[int], list[Move]]:
+        """Whose turn it is, and the moves, in the equivalent order."""
+        last, ordered = len(self._order), self._ordered
+        keys = [self._key(each) for each in taken]
+        places = [self._order.get(each.move.lane, last) for each in taken]
+        # Of each move, as bits, those before it that it cannot be swapped with.
+        after = []
+        for i, key in enumerate(keys):
+            bits = 0
+            for j in range(i):
+                pair = keys[j], key
+                if pair not in ordered:
+                    ordered[pair] = self._is_ordered(*pair)
+                if ordered[pair]:
+                    bits |= 1 << j
+            after.append(bits)
+        told: list[int] = []
+        rest, done = sorted(range(len(keys)), key=places.__getitem__), 0
+        while rest:
+            first = next(i for i in rest if not after[i] & ~done)
+            rest.remove(first)
+            done |= 1 << first
+            told.append(first)
+        return [places[i] for i in told], [taken[i].move for i in told]
+
+    def _key(self, move: Taken) -> int:
+        """Kept with the move, so that no other one ever has its address."""
+        key = id(move)
+        if key not in self._touched:
+            self._touched[key] = move, touches(move)
+        return key
+
+    def _is_ordered(self, one: int, other: int) -> bool:
+        (first, touched), (second, touches_too) = self._touched[one], self._touched[other]
+        return first.move.lane == second.move.lane or depend(touched, touches_too)
 
 
 class Observer:
@@ -103,6 +138,11 @@ def _saw(step: Step, how: How, result: Any) -> dict[str, int]:
             return {account: rows[account].balance for account in step.args[0] if account in rows}
         case "write":
             return {change.account: change.before for change in step.args[1]}
+        case "guarded":
+            return {entry.account: entry.before for entry in result.entries}
+        case "group":
+            receipts = [answer for answer in result if isinstance(answer, Receipt)]
+            return {entry.account: entry.before for one in receipts for entry in one.entries}
         case "cache_get" if result is not None:
             return {step.args[1]: result.balance}
         case "cache_put":
@@ -143,7 +183,7 @@ def marked(
     if not findings or not events or any(event.wrong for event in events):
         return tuple(events)
     looked_for = {
-        Break.MONEY: ("write",),
+        Break.MONEY: WRITES,
         Break.READS: ("cache_get", "read"),
     }.get(findings[0].kind, ())
     fitting = [
@@ -196,27 +236,43 @@ def _verb(step: Step, result: Any) -> str:
         case "acquire":
             mutex: SteppedMutex = args[0]
             return f"locks {mutex.name}"
+        case "cache_get":
+            found = show_cents(result.balance) if result is not None else "nothing"
+            return f"looks up {args[1]} in its cache: {found}"
+        case "cache_put":
+            return f"caches {args[1]} {show_cents(args[2].balance)}"
+    told = _stores(step, result) or in_words(step)
+    return told or (step.kind if not args else f"{step.kind} {args[0]}")
+
+
+def _stores(step: Step, result: Any) -> str:
+    """What a step asks of the database; "" where its kind says it all."""
+    args = step.args
+    match step.kind:
         case "read":
             rows = getattr(result, "rows", {})
             seen = [
                 f"{account} {show_cents(rows[account].balance)}" if account in rows else account
                 for account in args[0]
             ]
-            return f"reads {', '.join(seen)}"
+            return f"{'locks and reads' if step.options else 'reads'} {', '.join(seen)}"
         case "write":
             return "writes " + ", ".join(f"{c.account} {show_cents(c.after)}" for c in args[1])
+        case "guarded":
+            return f"in one statement: {describe(args[0].operation)}"
+        case "group":
+            return "commits together: " + "; ".join(describe(call.operation) for call in args[0])
+        case "advisory":
+            return f"takes the advisory lock on {', '.join(args[0])}"
+        case "begin" if step.options:
+            return f"begin {args[0]}, without waiting"
         case "take":
             return f"takes the lease on {args[0]}"
         case "give":
             return f"gives the lease on {args[0]} back"
         case "decide":
             return f"decides {args[0]}: {result or args[1]}"
-        case "cache_get":
-            found = show_cents(result.balance) if result is not None else "nothing"
-            return f"looks up {args[1]} in its cache: {found}"
-        case "cache_put":
-            return f"caches {args[1]} {show_cents(args[2].balance)}"
-    return in_words(step) or (step.kind if not args else f"{step.kind} {args[0]}")
+    return ""
 
 
 def describe(request: Operation | Question | None) -> str:

@@ -1,12 +1,12 @@
-"""A lock row in the database for each account: the cure that also works between processes.
+"""Row locks of the database (`SELECT … FOR UPDATE`): the cure that also works between processes.
 
-SQLite has no row locks of its own. There this strategy takes leases in a lock table, in sorted
-order, each with an owner, an expiry and a fencing token; a waiter asks again every
-`stores.sqlite.POLL_MS`. A holder that outlives its lease is stopped by the token, not trusted.
+The rows of a call are locked in sorted order, until its transaction ends. SQLite has no row locks:
+there the rows of a lock table stand in for them, see `leases`.
 """
 
 from engine.history import Receipt
-from engine.locks.body import leased, read_apply_write
+from engine.locks.body import read_apply_write, transaction
+from engine.locks.leases import FencedLease
 from engine.ports import Call, Runtime, Store
 
 
@@ -14,8 +14,10 @@ class RowLock:
     """Excludes across processes that share one database."""
 
     def __init__(self, runtime: Runtime) -> None:
-        pass
+        self._stand_in = FencedLease(runtime)
 
     async def run(self, call: Call, store: Store) -> Receipt:
-        async with leased(store, call.accounts, call.id) as fence:
-            return await read_apply_write(call, store, fence=fence)
+        if store.dialect == "sqlite":
+            return await self._stand_in.run(call, store)
+        async with transaction(store, "read-committed"):
+            return await read_apply_write(call, store, lock="wait")

@@ -57,7 +57,7 @@ def run(settings: Settings) -> int:
     """
     try:
         # Asked once here, so that what cannot work is told once and not by every worker.
-        lock_strategy(settings.lock)
+        lock_strategy(settings.lock, "sqlite")
         if settings.workers < 1:
             raise UsageError(f"{settings.workers} workers", "use 1 or more")
         asyncio.run(_prepare(settings))

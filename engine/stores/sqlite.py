@@ -15,10 +15,28 @@ from typing import Literal, Self, TypeVar
 
 import aiosqlite
 
-from engine.errors import LockTimeout, StoreBusy, StoreFull, StoreUnavailable
+from engine.errors import (
+    LockTaken,
+    LockTimeout,
+    StoreBusy,
+    StoreFull,
+    StoreUnavailable,
+    SystemFault,
+    WalletraceError,
+)
 from engine.history import LogRow, Receipt
-from engine.ports import Call, Change, Level, Row, Snapshot, outside_transactions
-from engine.stores import sqlite_schema, sqlite_statements
+from engine.ports import (
+    Call,
+    Change,
+    Dialect,
+    Level,
+    Row,
+    RowLocking,
+    Snapshot,
+    not_in_dialect,
+    outside_transactions,
+)
+from engine.stores import sqlite_schema, sqlite_statements, sqlite_transactions
 from engine.stores.lines import Lines
 from engine.stores.sqlite_hop import Work, connected, hop, wait_out
 from engine.timings import CURRENT
@@ -119,16 +137,17 @@ class SqliteDatabase:
             lambda c: sqlite_statements.log_rows(c, account, after_version, limit)
         )
 
-    async def borrow(self) -> aiosqlite.Connection:
-        """A connection for the caller alone, first come, first served."""
+    async def borrow(self, *, nowait: bool = False) -> aiosqlite.Connection:
+        """A connection for the caller alone, first come, first served; LockTaken for `nowait`."""
         if self._turns.locked():
+            if nowait:
+                raise LockTaken("no connection is free", "try again")
             try:
                 async with asyncio.timeout(LOCK_WAIT_S_MAX):
                     await self._turns.acquire()
             except TimeoutError:
-                raise StoreBusy(
-                    f"no connection came free within {LOCK_WAIT_S_MAX:g} s", "try again"
-                ) from None
+                what = f"no connection came free within {LOCK_WAIT_S_MAX:g} s"
+                raise StoreBusy(what, "try again") from None
         else:
             await self._turns.acquire()
         return self._free.pop()
@@ -159,7 +178,15 @@ class SqliteStore:
         self._database = database
         self._pinned: aiosqlite.Connection | None = None
 
-    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+    @property
+    def dialect(self) -> Dialect:
+        return "sqlite"
+
+    async def read(
+        self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
+    ) -> Snapshot:
+        if lock:
+            raise not_in_dialect("row locks", self.dialect)
         own = self._pinned is None
         return await self._run(lambda c: sqlite_statements.read(c, accounts, key, own))
 
@@ -206,11 +233,31 @@ class SqliteStore:
         self._refuse_inside("decide")
         return await self._run(lambda c: sqlite_statements.decide(c, key, value))
 
-    async def begin(self, level: Level) -> None:
+    async def guarded(self, call: Call) -> Receipt:
+        self._refuse_inside("guarded")
+        now_ms = self._database.now_ms()
+        return await self._alone(lambda c: sqlite_statements.guarded(c, call, now_ms))
+
+    async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
+        self._refuse_inside("group")
+        now_ms = self._database.now_ms()
+        return await self._alone(lambda c: sqlite_statements.group(c, calls, now_ms))
+
+    async def advisory(self, keys: tuple[str, ...]) -> None:
+        raise not_in_dialect("advisory locks", self.dialect)
+
+    async def begin(self, level: Level, *, nowait: bool = False) -> None:
+        if level not in ("deferred", "immediate"):
+            raise not_in_dialect(f"isolation level {level!r}", self.dialect)
         assert self._pinned is None, "a transaction is open already"
+        nowait = nowait and level == "immediate"
         # Pinned before it begins: a begin that was cancelled may have happened.
-        self._pinned = await self._database.borrow()
-        await self._run(lambda c: c.execute(f"BEGIN {level}"))
+        self._pinned = await self._database.borrow(nowait=nowait)
+        try:
+            await self._run(lambda c: sqlite_transactions.begin(c, level, nowait=nowait))
+        except SystemFault:  # it has not happened
+            self._unpin()
+            raise
 
     async def commit(self) -> None:
         await self._run(lambda c: c.execute("COMMIT"))
@@ -242,26 +289,11 @@ class SqliteStore:
     async def _alone(self, work: Work[T]) -> T:
         """`work` as a transaction of its own, unless one is open."""
         if self._pinned is not None:
-            return await self._run(lambda c: sqlite_statements.whole(c, work))
-        waited_ns = 0
-
-        def transaction(connection: sqlite3.Connection) -> T:
-            nonlocal waited_ns
-            begun_ns = perf_counter_ns()
-            connection.execute("BEGIN IMMEDIATE")
-            waited_ns = perf_counter_ns() - begun_ns  # another process's write lock
-            try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return result
-
+            return await self._run(lambda c: sqlite_transactions.whole(c, work))
+        waits_ns: list[int] = []
         try:
-            return await self._run(transaction)
+            return await self._run(lambda c: sqlite_transactions.alone(c, work, waits_ns.append))
         finally:
             timings = CURRENT.get()
             if timings is not None:
-                timings.store_wait_ns += waited_ns
+                timings.store_wait_ns += sum(waits_ns)

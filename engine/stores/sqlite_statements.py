@@ -6,16 +6,23 @@ is its own transaction. No cursor stays open, since an unread one would pin the 
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
-from engine.errors import FenceLost, UnknownWallet, VersionChanged, WalletExists
+from engine.errors import (
+    BusinessError,
+    FenceLost,
+    UnknownWallet,
+    VersionChanged,
+    WalletExists,
+    WalletraceError,
+)
 from engine.history import Entry, LogRow, Receipt
-from engine.operations import description_for, fingerprint
+from engine.operations import Open, description_for, fingerprint
 from engine.ports import Call, Change, Earlier, Row, Snapshot
+from engine.stores.guards import guards
+from engine.stores.sqlite_transactions import whole
 
 Connection = sqlite3.Connection
-T = TypeVar("T")
 
 
 def earlier_receipt(connection: Connection, key: str | None) -> Earlier | None:
@@ -67,6 +74,58 @@ def write(
         return earlier.answer(call)
     _check_fence(connection, fence)
     entries = tuple(_change(connection, change, if_version) for change in changes)
+    return _recorded(connection, call, entries, time_ms)
+
+
+def guarded(connection: Connection, call: Call, time_ms: int) -> Receipt:
+    """The call as guarded updates, inside the open transaction; raises what `apply` raises."""
+    earlier = earlier_receipt(connection, call.key)
+    if earlier is not None:
+        return earlier.answer(call)
+    operation = call.operation
+    if isinstance(operation, Open):
+        opened = Change(operation.account, 0, operation.opening, 0)
+        return _recorded(connection, call, (_change(connection, opened, False),), time_ms)
+    entries: list[Entry] = []
+    for account, delta, least, most in guards(operation):
+        written = connection.execute(
+            "UPDATE wallets SET balance_cents = balance_cents + ?, version = version + 1"
+            " WHERE account = ? AND balance_cents BETWEEN ? AND ? RETURNING balance_cents, version",
+            (delta, account, least, most),
+        ).fetchall()
+        if not written:
+            # Nobody else can have changed these rows: what the guard refused, `apply` refuses.
+            rows = _rows(connection, call.accounts)
+            held = {account: row.balance for account, row in rows.items()}
+            operation.apply(held | {entry.account: entry.before for entry in entries})
+            raise AssertionError(f"the guard refused what {operation} allows")
+        [(after, version)] = written
+        entries.append(Entry(account, after - delta, after, version))
+    return _recorded(connection, call, tuple(entries), time_ms)
+
+
+def group(
+    connection: Connection, calls: tuple[Call, ...], time_ms: int
+) -> tuple[Receipt | WalletraceError, ...]:
+    """All the calls inside the open transaction; one that is refused changes nothing."""
+    answers: list[Receipt | WalletraceError] = []
+    for call in calls:
+        try:
+            if len(call.accounts) == 1:  # refused, it has changed nothing that a savepoint undoes
+                answers.append(guarded(connection, call, time_ms))
+            else:
+                answers.append(
+                    whole(connection, lambda c, call=call: guarded(c, call, time_ms))  # type: ignore[misc]
+                )
+        except BusinessError as error:
+            answers.append(error)
+    return tuple(answers)
+
+
+def _recorded(
+    connection: Connection, call: Call, entries: tuple[Entry, ...], time_ms: int
+) -> Receipt:
+    """The receipt of what was changed, after log rows and key."""
     connection.executemany(
         "INSERT INTO operation_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -119,18 +178,6 @@ def _check_fence(connection: Connection, fence: Mapping[str, int]) -> None:
         found = connection.execute("SELECT token FROM leases WHERE key = ?", (key,)).fetchall()
         if found != [(token,)]:
             raise FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
-
-
-def whole(connection: Connection, work: Callable[[Connection], T]) -> T:
-    """`work` inside the open transaction, undone alone if it raises."""
-    connection.execute("SAVEPOINT whole")
-    try:
-        return work(connection)
-    except BaseException:
-        connection.execute("ROLLBACK TO whole")
-        raise
-    finally:
-        connection.execute("RELEASE whole")
 
 
 def take(connection: Connection, key: str, owner: str, now_ms: int, expires_ms: int) -> int | None:

@@ -1,14 +1,16 @@
 """A declared delay inside the locked section: the order check or remote call that real code makes.
 
-It sits between the read and the write, outside any write transaction of the database, so that it
-costs whoever waits for the strategy's lock and nobody else.
+It sits before the statement that writes: between the read and the write it costs whoever waits for
+the strategy's lock, inside a transaction the rows or the write lock that it holds, and before
+`guarded` or `group`, which check and write in one, nobody but the callers themselves.
 """
 
 import asyncio
 from collections.abc import Mapping
 
+from engine.errors import WalletraceError
 from engine.history import Receipt
-from engine.ports import Call, Change, Level, Snapshot, Store
+from engine.ports import Call, Change, Dialect, Level, RowLocking, Snapshot, Store
 
 
 class Working:
@@ -18,8 +20,14 @@ class Working:
         self._inner = inner
         self._work_s = work_s
 
-    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
-        return await self._inner.read(accounts, key)
+    @property
+    def dialect(self) -> Dialect:
+        return self._inner.dialect
+
+    async def read(
+        self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
+    ) -> Snapshot:
+        return await self._inner.read(accounts, key, lock=lock)
 
     async def write(
         self,
@@ -41,8 +49,19 @@ class Working:
     async def decide(self, key: str, value: str) -> str:
         return await self._inner.decide(key, value)
 
-    async def begin(self, level: Level) -> None:
-        await self._inner.begin(level)
+    async def guarded(self, call: Call) -> Receipt:
+        await asyncio.sleep(self._work_s)
+        return await self._inner.guarded(call)
+
+    async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
+        await asyncio.sleep(self._work_s)
+        return await self._inner.group(calls)
+
+    async def advisory(self, keys: tuple[str, ...]) -> None:
+        await self._inner.advisory(keys)
+
+    async def begin(self, level: Level, *, nowait: bool = False) -> None:
+        await self._inner.begin(level, nowait=nowait)
 
     async def commit(self) -> None:
         await self._inner.commit()

@@ -104,8 +104,8 @@ _RACE = Case(
     title="documented race, found and explained",
     asks=Asks.FIND,
     target_ms=0.5,
-    difference="ours counts all interleavings and tells the losing one with the fewest"
-    " preemptions, replayed step by step; both peers stop at the first that loses",
+    difference="all three stop at the first interleaving that loses; ours then puts it into reading"
+    " order and replays it step by step, with every value read and written",
 )
 _OWN_LOCKS = Case(
     program="own-locks",

@@ -18,8 +18,10 @@ def ours(name: str, limit_s: float) -> Answer:
     """Explore the case called `name`, for so many seconds at most."""
     case = CASES[name]
     scenario, lock = setting(case)
-    # Where a few runs shall do, nobody asks how many interleavings there are.
-    counts = Counts.EXACT if case.target_runs is None else Counts.NONE
+    # Where a race is to be found, or a few runs shall do, nobody asks how many interleavings
+    # there are.
+    verdict_only = case.asks is Asks.FIND or case.target_runs is not None
+    counts = Counts.NONE if verdict_only else Counts.EXACT
     budget = Budget(_UNBOUNDED, limit_s)
     started = perf_counter()
     cell: Cell = run_now(

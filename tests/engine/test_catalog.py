@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, find, lock_strategy
+from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, find, lock_strategy, strategies_on
 from engine.errors import UsageError
 from engine.runtimes import AsyncioRuntime
 
@@ -19,12 +19,26 @@ class Box:
 '''
 
 
-def test_the_four_lock_strategies_and_the_controls_go_by_their_names() -> None:
-    assert list(LOCK_STRATEGIES) == ["none", "global", "per-user", "db-row"]
-    assert list(NEGATIVE_CONTROLS) == ["per-user-unsorted"]
+def test_the_lock_strategies_and_the_controls_go_by_their_names() -> None:
+    assert " ".join(LOCK_STRATEGIES) == (
+        "none global per-user db-row fenced-lease guarded-update version-cas repeatable-read"
+        " serializable advisory db-write nowait single-writer"
+    )
+    assert list(NEGATIVE_CONTROLS) == ["per-user-unsorted", "lease"]
     for name, make in (LOCK_STRATEGIES | NEGATIVE_CONTROLS).items():
         assert lock_strategy(name) is make
         assert callable(make(AsyncioRuntime()).run)
+
+
+def test_a_strategy_that_needs_another_database_is_told_apart_and_those_that_run_are_listed() -> (
+    None
+):
+    assert "advisory" not in strategies_on("sqlite")
+    assert "db-write" not in strategies_on("postgres")
+    assert {*strategies_on("sqlite"), *strategies_on("postgres")} == set(LOCK_STRATEGIES)
+    assert lock_strategy("advisory", "postgres") is lock_strategy("advisory")
+    with pytest.raises(UsageError, match="'advisory' does not run on sqlite; known there: none, g"):
+        lock_strategy("advisory", "sqlite")
 
 
 def test_a_users_own_strategy_is_found_in_the_current_folder(

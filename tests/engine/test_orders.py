@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.catalog import LOCK_STRATEGIES
+from engine.catalog import LOCK_STRATEGIES, strategies_on
 from engine.checks.ledger import audit
 from engine.errors import InsufficientFunds, InvalidAccount, KeyReused, OrderRejected
 from engine.orders import Fulfil, OrderService, accept
 from engine.runtimes import AsyncioRuntime
 from engine.stores.sqlite import SqliteDatabase
 from engine.wallet import WalletService
+from tests.engine.insisting import insisting
 
-every_lock = pytest.mark.parametrize("lock", LOCK_STRATEGIES)
+every_lock = pytest.mark.parametrize("lock", strategies_on("sqlite"))
 
 
 async def reject(order_id: str) -> bool:
@@ -31,7 +32,7 @@ async def shop(
     async with await SqliteDatabase.open(":memory:", synchronous="OFF") as database:
         await database.reset({"alice": 1_000, "bob": 1_000})
         runtime = AsyncioRuntime()
-        wallet = WalletService(LOCK_STRATEGIES[lock](runtime), database.session, runtime)
+        wallet = WalletService(insisting(lock, runtime), database.session, runtime)
         yield (
             database,
             [OrderService(wallet, database.session, how) for how in fulfil or (accept,)],
@@ -123,7 +124,7 @@ def test_an_order_that_cannot_be_paid_is_neither_fulfilled_nor_decided() -> None
 
 
 @given(
-    st.sampled_from(list(LOCK_STRATEGIES)),
+    st.sampled_from(strategies_on("sqlite")),
     st.booleans(),
     st.lists(st.integers(0, 40), max_size=3),
 )

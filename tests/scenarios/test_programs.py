@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, find, given, note, settings
 from hypothesis import strategies as st
 
-from engine.catalog import LOCK_STRATEGIES
+from engine.catalog import strategies_on
 from engine.errors import UsageError
 from engine.explore.controller import Run, follow
 from engine.explore.plan import Counts
@@ -28,7 +28,7 @@ from scenarios.programs import (
     run_programs,
 )
 
-SAFE = [name for name in LOCK_STRATEGIES if name != "none"]
+SAFE = [name for name in strategies_on("sqlite") if name != "none"]
 TWO_OPERATIONS = re.compile(r"A: withdraw 0\.01 from (\w+) \| B: withdraw 0\.01 from \1")
 
 
@@ -76,7 +76,7 @@ def test_a_safe_lock_strategy_keeps_every_invariant(lock: str, model: Play) -> N
     holds()
 
 
-@pytest.mark.parametrize("lock", LOCK_STRATEGIES)
+@pytest.mark.parametrize("lock", strategies_on("sqlite"))
 def test_every_program_ends_on_sqlite_as_it_does_in_the_model(
     lock: str, model: Play, sqlite: Play
 ) -> None:

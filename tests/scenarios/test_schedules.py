@@ -11,7 +11,7 @@ from engine.catalog import LOCK_STRATEGIES
 from engine.explore.cells import explore_cell
 from engine.explore.controller import Move, Run, follow
 from engine.explore.scenario import TOPOLOGIES, Faults
-from engine.explore.witness import canonical
+from engine.explore.witness import Canonical
 from engine.history import CallRecord
 from engine.results import Cell
 from engine.verdicts import Verdict
@@ -77,7 +77,7 @@ def test_the_canonical_order_of_a_run_can_be_taken_and_ends_the_same_way(lock: s
     @given(plain, luck)
     def ends_alike(program: ConcurrentProgram, seed: int) -> None:
         run = lucky_run(program, lock, seed)
-        told = canonical(run.taken, list(CLIENT_NAMES))
+        told = Canonical(CLIENT_NAMES).best([run.taken])
         assert sorted(told) == sorted(run.schedule)
         assert moves_by_lane(told) == moves_by_lane(run.schedule)
         retold = repeated(program, lock, told)

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from engine.cached_reads import CachedReads
 from engine.caches import MemoryCache
-from engine.catalog import LOCK_STRATEGIES
+from engine.catalog import LOCK_STRATEGIES, strategies_on
 from engine.checks.ledger import audit, rebuild
 from engine.errors import BusinessError, CacheUnavailable, KeyReused, OrderRejected
 from engine.history import Receipt
@@ -267,12 +267,12 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "walletrace.cache")
 
 
-@pytest.mark.parametrize("lock", LOCK_STRATEGIES)
+@pytest.mark.parametrize("lock", strategies_on("sqlite"))
 def test_a_wallet_holds_what_is_due_after_requests_one_by_one(lock: str) -> None:
     drive(lock, in_pairs=False, search=some_of_the_profile())
 
 
-@pytest.mark.parametrize("lock", [name for name in LOCK_STRATEGIES if name != "none"])
+@pytest.mark.parametrize("lock", [name for name in strategies_on("sqlite") if name != "none"])
 def test_a_safe_lock_strategy_also_bears_two_requests_at_once(lock: str) -> None:
     drive(lock, in_pairs=True, search=some_of_the_profile())
 

@@ -17,7 +17,7 @@ from engine.history import Entry, Receipt
 from engine.locks.body import changes, read_apply_write
 from engine.locks.lock_map import LockMap
 from engine.locks.per_user import PerUserLock, PerUserUnsortedLock
-from engine.ports import Call, Mutex, Runtime, Snapshot, Store
+from engine.ports import Call, Mutex, RowLocking, Runtime, Snapshot, Store
 from engine.verdicts import Break, Verdict
 from scenarios.catalogue import SCENARIOS
 
@@ -85,7 +85,9 @@ class Stale:
         self.inner = inner
         self.seen = seen
 
-    async def read(self, accounts: tuple[str, ...], key: str | None = None) -> Snapshot:
+    async def read(
+        self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
+    ) -> Snapshot:
         return self.seen
 
     def __getattr__(self, name: str) -> Any:

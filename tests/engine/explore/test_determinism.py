@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from hypothesis import settings
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.catalog import controls_on, strategies_on
 from engine.explore.cells import explore_cell
 from engine.explore.faults import Faults
 from engine.explore.plan import Counts
@@ -18,7 +18,7 @@ from scenarios.catalogue import SCENARIOS
 from scenarios.console import cell_json
 
 pytestmark = pytest.mark.slow
-LOCKS = (*LOCK_STRATEGIES, *NEGATIVE_CONTROLS)
+LOCKS = (*strategies_on("sqlite"), *controls_on("sqlite"))
 
 
 def everything(scenario: str) -> str:

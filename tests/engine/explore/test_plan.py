@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.catalog import controls_on, lock_strategy, strategies_on
 from engine.explore import plan
 from engine.explore.client import Parts
 from engine.explore.plan import Counts
@@ -15,7 +15,7 @@ from engine.verdicts import Verdict
 from scenarios.catalogue import SCENARIOS
 from tests.engine.explore.both_ways import Sometimes, adds, by_plan, setting_of, withdraws
 
-LOCKS = LOCK_STRATEGIES | NEGATIVE_CONTROLS
+LOCKS = {name: lock_strategy(name) for name in (*strategies_on("sqlite"), *controls_on("sqlite"))}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -25,8 +25,10 @@ def test_a_verdict_does_not_depend_on_what_is_counted(scenario: str, lock: str) 
     counted = by_plan(setting)
     judged = by_plan(setting, counts=Counts.NONE)
     assert judged.verdict is counted.verdict
-    assert set(judged.kinds) == set(counted.kinds)
-    assert set(judged.outcomes) == set(counted.outcomes)
+    if judged.verdict is Verdict.BROKEN:  # the first losing run is enough
+        assert set(judged.outcomes) <= set(counted.outcomes)
+    else:
+        assert set(judged.outcomes) == set(counted.outcomes)
 
 
 def test_exact_counts_come_from_the_graph() -> None:

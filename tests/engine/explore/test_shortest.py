@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
+from engine.catalog import controls_on, lock_strategy, strategies_on
 from engine.errors import StoreUnavailable
 from engine.explore.cells import explore_cell, replay_cell
 from engine.explore.client import Parts
@@ -34,7 +34,7 @@ from tests.engine.explore.both_ways import (
 
 pytestmark = pytest.mark.slow
 
-LOCKS = LOCK_STRATEGIES | NEGATIVE_CONTROLS
+LOCKS = {name: lock_strategy(name) for name in (*strategies_on("sqlite"), *controls_on("sqlite"))}
 RUNS_MAX = 2_000
 
 

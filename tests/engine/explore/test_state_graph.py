@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS, MakeLock
+from engine.catalog import MakeLock, controls_on, lock_strategy, strategies_on
 from engine.errors import Conflict, SystemFault, VersionChanged
 from engine.explore.client import Client, Parts
 from engine.explore.faults import FAULTS, Faults
@@ -36,7 +36,7 @@ from tests.engine.explore.both_ways import (
     withdraws,
 )
 
-LOCKS = LOCK_STRATEGIES | NEGATIVE_CONTROLS
+LOCKS = {name: lock_strategy(name) for name in (*strategies_on("sqlite"), *controls_on("sqlite"))}
 BUDGETS = [NO_FAULTS, *(Faults(**{name: 1}) for name in FAULTS)]
 # Where brute force needs more runs than this, a cell is left out.
 RUNS_MAX, RUNS_MAX_OF_MANY = 3_000, 300

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES
 from engine.runtimes import AsyncioRuntime
 from engine.stores.sqlite import SqliteDatabase
 from engine.wallet import WalletService
+from tests.engine.insisting import insisting
 
 Services = Callable[..., AbstractAsyncContextManager[tuple[SqliteDatabase, list[WalletService]]]]
 
@@ -33,9 +33,8 @@ def services(tmp_path: Path) -> Services:
                 path = tmp_path / "wallets.db"
                 databases.append(await SqliteDatabase.open(path, synchronous="OFF"))
                 runtime = AsyncioRuntime()
-                wallets.append(
-                    WalletService(LOCK_STRATEGIES[lock](runtime), databases[-1].session, runtime)
-                )
+                strategy = insisting(lock, runtime)
+                wallets.append(WalletService(strategy, databases[-1].session, runtime))
             await databases[0].reset({"alice": 100_000, "bob": 5_000})
             yield databases[0], wallets
         finally:

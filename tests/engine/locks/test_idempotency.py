@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES
+from engine.catalog import strategies_on
 from engine.checks.ledger import audit
 from engine.errors import InsufficientFunds, KeyReused
 from engine.operations import Add, Batch, Open, Operation, Transfer, Withdraw
 
-every_lock = pytest.mark.parametrize("lock", LOCK_STRATEGIES)
+every_lock = pytest.mark.parametrize("lock", strategies_on("sqlite"))
 
 OPERATIONS: list[Operation] = [
     Withdraw("alice", 60_000),

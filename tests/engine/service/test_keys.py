@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES
+from engine.catalog import strategies_on
 
 
 def key(text):
     return {"Idempotency-Key": text}
 
 
-@pytest.mark.parametrize("lock", LOCK_STRATEGIES)
+@pytest.mark.parametrize("lock", strategies_on("sqlite"))
 def test_a_retry_gets_the_first_receipt_and_is_marked(service, lock):
     async def act():
         async with service(lock=lock) as client:

@@ -1,0 +1,104 @@
+"""What a single statement does to the tables it sees, whatever the isolation around it.
+
+Each function gives the tables afterwards and the answer. A refusal is an answer too, and leaves
+the very same tables.
+"""
+
+from collections.abc import Mapping
+
+from engine.errors import FenceLost, UnknownWallet, VersionChanged, WalletExists, WalletraceError
+from engine.explore.tables import Lease, Pairs, Tables, lookup, stored
+from engine.history import Entry, LogRow, Receipt
+from engine.locks.body import changes
+from engine.operations import fingerprint
+from engine.ports import Call, Change, Earlier, Row
+
+Answer = Receipt | WalletraceError
+
+
+def written(
+    view: Tables,
+    leases: Pairs[Lease],
+    call: Call,
+    wanted: tuple[Change, ...],
+    if_version: bool,
+    fence: Mapping[str, int],
+) -> tuple[Tables, Answer]:
+    """Absolute balances, log rows and key."""
+    answer = _answered(view, call) or _refused(view, leases, wanted, if_version, fence)
+    return (view, answer) if answer is not None else _applied(view, call, wanted)
+
+
+def guarded(view: Tables, call: Call) -> tuple[Tables, Answer]:
+    """Guards let through exactly what `apply` does, so the balances are computed by it."""
+    answer = _answered(view, call)
+    if answer is not None:
+        return view, answer
+    try:
+        return _applied(view, call, changes(call, dict(view.rows)))
+    except WalletraceError as refusal:
+        return view, refusal
+
+
+def grouped(view: Tables, calls: tuple[Call, ...]) -> tuple[Tables, tuple[Answer, ...]]:
+    """All the calls, one after the other."""
+    answers: list[Answer] = []
+    for call in calls:
+        view, answer = guarded(view, call)
+        answers.append(answer)
+    return view, tuple(answers)
+
+
+def _answered(view: Tables, call: Call) -> Answer | None:
+    """What the call's key already stands for, if anything."""
+    earlier = lookup(view.keys, call.key) if call.key is not None else None
+    if earlier is None:
+        return None
+    try:
+        return earlier.answer(call)
+    except WalletraceError as error:
+        return error
+
+
+def _refused(
+    view: Tables,
+    leases: Pairs[Lease],
+    wanted: tuple[Change, ...],
+    if_version: bool,
+    fence: Mapping[str, int],
+) -> WalletraceError | None:
+    for key, token in fence.items():
+        if (lookup(leases, key) or Lease()).token != token:
+            return FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
+    rows = dict(view.rows)
+    for account, _, _, version in wanted:
+        row = rows.get(account)
+        if version == 0 and row is not None:
+            return WalletExists(f"wallet {account!r} is there already", "use another name")
+        if version > 0 and row is None:
+            return UnknownWallet(f"wallet {account!r} went away", "create it first")
+        if if_version and row is not None and row.version != version:
+            return VersionChanged(f"{account} is no longer at version {version}", "read again")
+    return None
+
+
+def _applied(view: Tables, call: Call, wanted: tuple[Change, ...]) -> tuple[Tables, Receipt]:
+    rows, gap, log = dict(view.rows), view.gap, list(view.log or ())
+    entries = []
+    for account, before, after, _ in wanted:
+        held = rows.get(account, Row(0, 0))
+        gap = gap or held.balance != before
+        version = held.version + 1
+        rows[account] = Row(after, version)
+        entries.append(Entry(account, before, after, version))
+        if view.log is not None:
+            kind = call.operation.kind
+            log.append(
+                LogRow(call.id, account, kind, after - before, before, after, version, "", 0)
+            )
+    receipt = Receipt(call.id, tuple(entries))
+    keys = view.keys
+    if call.key is not None:
+        keys = stored(keys, call.key, Earlier(receipt, fingerprint(call.operation)))
+    kept = None if view.log is None else tuple(log)
+    return Tables(tuple(sorted(rows.items())), keys, gap, kept), receipt

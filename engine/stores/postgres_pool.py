@@ -1,0 +1,143 @@
+"""Connections to one PostgreSQL database: borrowed in turn, never given back dirty, made anew.
+
+A statement that has been sent is waited for also when its caller is cancelled: a lock released
+before an abandoned statement lands would exclude nobody.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from time import perf_counter_ns
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg import Connection
+
+from engine.errors import StoreBusy, StoreUnavailable, UsageError
+from engine.stores.postgres_errors import Undone, typed_error
+from engine.stores.sqlite_hop import wait_out
+from engine.stores.uncancelled import uncancelled
+from engine.timings import CURRENT
+
+T = TypeVar("T")
+Work = Callable[[Connection], Coroutine[Any, Any, T]]
+
+CONNECT_S_MAX = 10.0
+
+
+class Pool:
+    """At most `size` connections, made when they are needed; first come, first served."""
+
+    def __init__(self, url: str, size: int, settings: dict[str, str], wait_s_max: float) -> None:
+        self._url = url
+        self._settings = settings
+        self._wait_s_max = wait_s_max
+        # None stands for a connection that is yet to be made. The last used is used next.
+        self._free: list[Connection | None] = [None] * size
+        self._lent: set[Connection] = set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._turns = asyncio.Semaphore(size)
+        self._closed = False
+
+    async def borrow(self) -> Connection:
+        """A connection for the caller alone. StoreBusy, StoreUnavailable, StoreForbidden."""
+        if self._turns.locked():
+            await self._queue()
+        else:
+            await self._turns.acquire()
+        connection = self._free.pop()
+        try:
+            if self._closed:
+                raise Undone("the database connection is closed", "open the database again")
+            if connection is None or connection.is_closed():
+                connection = None
+                connection = await wait_out(self._connect())
+        except BaseException:
+            self._return(connection)
+            raise
+        self._lent.add(connection)
+        return connection
+
+    async def _queue(self) -> None:
+        asked_ns = perf_counter_ns()
+        try:
+            async with asyncio.timeout(self._wait_s_max):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreBusy(
+                f"no connection came free within {self._wait_s_max:g} s", "try again"
+            ) from None
+        finally:
+            timings = CURRENT.get()
+            if timings is not None:
+                timings.store_wait_ns += perf_counter_ns() - asked_ns
+
+    def give_back(self, connection: Connection) -> None:
+        """Let the next caller have it; one with an open transaction or a fault is replaced."""
+        self._lent.discard(connection)
+        if self._closed or connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+            self._return(None)
+        else:
+            self._return(connection)
+
+    def _return(self, connection: Connection | None) -> None:
+        self._free.insert(0 if connection is None else len(self._free), connection)
+        self._turns.release()
+
+    async def _connect(self) -> Connection:
+        try:
+            return await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_S_MAX,
+                server_settings=self._settings,
+                max_cached_statement_lifetime=0,  # prepared once, for ever
+            )
+        except (asyncpg.exceptions.ClientConfigurationError, ValueError) as error:
+            raise UsageError(
+                f"that is no address of a PostgreSQL database ({error})",
+                "write it like postgresql://user@host/database",
+            ) from error
+        except Exception as error:
+            raise typed_error(error, may_have_happened=False) from error
+
+    async def run(self, connection: Connection, work: Work[T], *, commits: bool) -> T:
+        """`work` on `connection`, waited out. `commits`: a lost connection leaves it in doubt."""
+        started_ns = perf_counter_ns()
+        self._under_way += 1
+        try:
+            return await uncancelled(work(connection))
+        except Exception as error:
+            if self._closed and connection.is_closed():
+                raise StoreUnavailable(
+                    "the database connection is closed", "open the database again"
+                ) from error
+            raise typed_error(error, may_have_happened=commits) from error
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+            timings = CURRENT.get()
+            if timings is not None:
+                timings.store_ns += perf_counter_ns() - started_ns
+                timings.store_accesses += 1
+
+    async def once(self, work: Work[T], *, commits: bool) -> T:
+        """`work`, which leaves no transaction open, on any connection."""
+        connection = await self.borrow()
+        try:
+            return await self.run(connection, work, commits=commits)
+        finally:
+            self.give_back(connection)
+
+    async def close(self) -> None:
+        """Close every connection; statements under way are finished first."""
+        self._closed = True
+        self._idle.clear()
+        if self._under_way:
+            await self._idle.wait()
+        for connection in self._lent:
+            connection.terminate()
+        for free in self._free:
+            if free is not None:
+                await free.close(timeout=CONNECT_S_MAX)

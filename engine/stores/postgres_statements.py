@@ -1,0 +1,212 @@
+"""The store's verbs on one asyncpg connection: one round trip each where one suffices."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import asyncpg
+from asyncpg import Connection
+
+from engine.errors import (
+    Conflict,
+    FenceLost,
+    LockTaken,
+    UnknownWallet,
+    VersionChanged,
+    WalletExists,
+)
+from engine.history import Entry, LogRow, Receipt
+from engine.operations import Open, description_for, fingerprint
+from engine.ports import Call, Change, Earlier, Row, RowLocking, Snapshot
+from engine.stores import postgres_sql as sql
+from engine.stores.guards import guards
+
+# A statement that was refused for a reason that has gone when one looks for it is sent again.
+TRIES_MAX = 10
+
+
+def earlier_of(found: Mapping[str, Any]) -> Earlier:
+    """What an idempotency key stands for, from its row."""
+    call_id, entries = json.loads(found["receipt"])
+    return Earlier(
+        Receipt(call_id, tuple(Entry(*entry) for entry in entries)), found["fingerprint"]
+    )
+
+
+async def read(
+    connection: Connection, accounts: tuple[str, ...], key: str | None, lock: RowLocking = ""
+) -> Snapshot:
+    """Balances and an earlier receipt, in one snapshot; with `lock` as they are under the locks."""
+    if lock:
+        try:
+            return await _read_locking(connection, accounts, key, lock)
+        except asyncpg.LockNotAvailableError:
+            if lock == "wait":
+                raise
+            what = f"another transaction has locked {' or '.join(accounts)}"
+            raise LockTaken(what, "try again") from None
+    if key is None:
+        return Snapshot(_rows(await connection.fetch(sql.READ, accounts)), None)
+    return _snapshot(await connection.fetch(sql.READ_WITH_KEY, accounts, key))
+
+
+async def _read_locking(
+    connection: Connection, accounts: tuple[str, ...], key: str | None, lock: RowLocking
+) -> Snapshot:
+    if key is None:
+        return Snapshot(_rows(await connection.fetch(sql.READ_LOCKING[lock], accounts)), None)
+    found = await connection.fetch(sql.READ_LOCKING_WITH_KEY[lock], accounts, key)
+    seen = _snapshot(found)
+    if seen.earlier is not None or not any(row["changed"] for row in found):
+        return seen
+    again = await connection.fetchrow(sql.READ_KEY, key)
+    return Snapshot(seen.rows, None if again is None else earlier_of(again))
+
+
+def _rows(found: Iterable[Any]) -> dict[str, Row]:
+    return {
+        row["account"]: Row(row["balance_cents"], row["version"])
+        for row in found
+        if row["account"] is not None
+    }
+
+
+def _snapshot(found: list[Any]) -> Snapshot:
+    earlier = None if found[0]["receipt"] is None else earlier_of(found[0])
+    return Snapshot(_rows(found), earlier)
+
+
+async def write(
+    connection: Connection,
+    call: Call,
+    changes: tuple[Change, ...],
+    if_version: bool,
+    fence: Mapping[str, int],
+    time_ms: int | None,
+) -> Receipt:
+    """Balances, log rows and key, in one statement; a second one asks why it was refused."""
+    assert changes, "a write changes something"
+    texts = [description_for(call.operation, change.account) for change in changes]
+    statements, own = _absolute(changes, texts, if_version, fence)
+    for _ in range(TRIES_MAX):
+        entries = await _entries(connection, statements, call, time_ms, own)
+        if entries:
+            return Receipt(call.id, entries)
+        seen = await read(connection, call.accounts, call.key)
+        if seen.earlier is not None:
+            return seen.earlier.answer(call)
+        await _check_fence(connection, fence)
+        _check_rows(changes, seen.rows, if_version)
+    raise _never_still(call)
+
+
+def _absolute(
+    changes: tuple[Change, ...], texts: list[str], if_version: bool, fence: Mapping[str, int]
+) -> tuple[dict[bool, str], tuple[Any, ...]]:
+    """The statement for these changes, and its own parameters."""
+    if len(changes) == 1 and changes[0].version and not fence:
+        [(account, before, after, version)] = changes
+        own = (account, texts[0], before, after, version if if_version else None)
+        return sql.WRITE_ONE, own
+    accounts, befores, afters, versions = zip(*changes, strict=True)
+    leases = sorted(fence.items())
+    keys, tokens = [key for key, _ in leases], [token for _, token in leases]
+    return sql.WRITE, (accounts, texts, befores, afters, versions, if_version, keys, tokens)
+
+
+async def _entries(
+    connection: Connection,
+    statements: dict[bool, str],
+    call: Call,
+    time_ms: int | None,
+    own: tuple[Any, ...],
+) -> tuple[Entry, ...]:
+    """What the statement changed; nothing if it was refused."""
+    key = () if call.key is None else (call.key, fingerprint(call.operation))
+    try:
+        found = await connection.fetch(
+            statements[bool(key)], call.id, call.operation.kind, time_ms, *own, *key
+        )
+    except asyncpg.UniqueViolationError:
+        # Key or wallet came from elsewhere after the statement's snapshot was taken.
+        if connection.is_in_transaction():
+            raise
+        return ()
+    return tuple(sorted(Entry(*row) for row in found))
+
+
+async def _check_fence(connection: Connection, fence: Mapping[str, int]) -> None:
+    if not fence:
+        return
+    tokens = dict(await connection.fetch(sql.TOKENS, list(fence)))
+    for key, token in fence.items():
+        if tokens.get(key) != token:
+            raise FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
+
+
+def _check_rows(changes: tuple[Change, ...], rows: Mapping[str, Row], if_version: bool) -> None:
+    for account, _, _, version in changes:
+        row = rows.get(account)
+        if version == 0 and row is not None:
+            raise WalletExists(f"wallet {account!r} is there already", "use another name")
+        if version and if_version and (row is None or row.version != version):
+            raise VersionChanged(f"{account} is no longer at version {version}", "read it again")
+        if version and row is None:
+            raise UnknownWallet(f"wallet {account!r} went away", "create it first")
+
+
+def _never_still(call: Call) -> Conflict:
+    return Conflict(
+        f"others changed {' and '.join(call.accounts)} in each of {TRIES_MAX} tries", "try again"
+    )
+
+
+async def guarded(connection: Connection, call: Call, time_ms: int | None) -> Receipt:
+    """The call as guarded updates in one statement; raises what `apply` raises."""
+    operation = call.operation
+    if isinstance(operation, Open):
+        opened = (Change(operation.account, 0, operation.opening, 0),)
+        return await write(connection, call, opened, False, {}, time_ms)
+    asked = [
+        (account, description_for(operation, account), *guard)
+        for account, *guard in guards(operation)
+    ]
+    single = len(asked) == 1
+    own: tuple[Any, ...] = asked[0] if single else tuple(zip(*asked, strict=True))
+    statements = sql.GUARDED_ONE if single else sql.GUARDED
+    for _ in range(TRIES_MAX):
+        entries = await _entries(connection, statements, call, time_ms, own)
+        if entries:
+            return Receipt(call.id, entries)
+        seen = await read(connection, call.accounts, call.key)
+        if seen.earlier is not None:
+            return seen.earlier.answer(call)
+        operation.apply({account: row.balance for account, row in seen.rows.items()})
+    raise _never_still(call)
+
+
+async def decide(connection: Connection, key: str, value: str) -> str:
+    """The first value stands."""
+    standing = await connection.fetchval(sql.DECIDE, key, value)
+    if standing is None:  # set by somebody else after this statement's snapshot
+        standing = await connection.fetchval(sql.DECISION, key)
+    return str(standing)
+
+
+async def balances(connection: Connection) -> dict[str, Row]:
+    """Every wallet."""
+    return _rows(await connection.fetch(sql.BALANCES))
+
+
+async def books(connection: Connection) -> tuple[dict[str, Row], list[LogRow]]:
+    """Every wallet and the whole log. Two snapshots of them could look like a broken ledger."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return await balances(connection), await log_rows(connection, None, 0, None)
+
+
+async def log_rows(
+    connection: Connection, account: str | None, after_version: int, limit: int | None
+) -> list[LogRow]:
+    """The operation log by account, then version."""
+    found = await connection.fetch(sql.LOG, account, after_version, limit)
+    return [LogRow(*row) for row in found]
