@@ -131,6 +131,12 @@ class StoreUnavailable(SystemFault):
     may_have_happened = True
 
 
+class Undone(StoreUnavailable):
+    """The database failed, and certainly nothing was changed."""
+
+    may_have_happened = False
+
+
 class Conflict(SystemFault):
     """Others changed the same accounts in every one of the bounded retries. Nothing was changed."""
 

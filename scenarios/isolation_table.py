@@ -18,6 +18,7 @@ STYLES = {PREVENTED: "green", POSSIBLE: "yellow", UNDECIDED: "magenta"}
 # So many cells are told step by step; of more, each dash in one line.
 _TOLD_MAX = 2
 _CODES = {"40001": "40001 cannot serialize", "40P01": "40P01 deadlock", "BUSY": "BUSY locked"}
+_NOTATION = "r1(2)→20 T1 reads row 2; w writes, i inserts, d deletes, c commits, … waits"
 
 
 def print_matrix(out: Console, store: str, database: str, cells: Sequence[Cell]) -> None:
@@ -30,6 +31,8 @@ def print_matrix(out: Console, store: str, database: str, cells: Sequence[Cell])
             _tell(out, store, cell)
     else:
         out.print(_histories(cells))
+        if any(cell.showing for cell in cells):
+            out.print(Text(_NOTATION, style="dim"))
     for cell in cells:
         if not cell.as_expected:
             out.print(Text(_difference(cell), style="bold red"))
@@ -71,22 +74,21 @@ def _short_codes(cell: Cell) -> list[str]:
 def _legend(cells: Sequence[Cell]) -> Iterator[str]:
     how = [told for code, told in _CODES.items() if any(code in _short_codes(c) for c in cells)]
     if any(cell.waited for cell in cells):
-        how.append("waits: only waited")
+        how.append("waits alone")
     yield f"✓ in no interleaving{' (' if how else ''}{', '.join(how)}{')' if how else ''}"
     if any(cell.showing for cell in cells):
-        yield "— 3/15 in 3 of 15 interleavings; one with the fewest preemptions:"
+        yield "— 3/15 in 3 of 15 interleavings; of each one with the fewest preemptions:"
 
 
 def _histories(cells: Sequence[Cell]) -> Table:
     grid = Table.grid(padding=(0, 1, 0, 0))
     for cell in cells:
-        for script, run in filter(None, [cell.witness]):
+        for script, run in cell.witnesses[:1]:
             grid.add_row(Text(script.name), Text(cell.level.name, style="dim"), Text(_history(run)))
     return grid
 
 
 def _history(run: Run) -> str:
-    """The run as a history: r1(2)→20 is T1 reading row 2, w write, i insert, d delete, c commit."""
     return " ".join(_moment(event) for event in run.events)
 
 

@@ -1,4 +1,4 @@
-"""The table of lock strategies in docs/strategies.md: what is declared, and the cells that prove it.
+"""The table of docs/strategies.md: what is declared of lock strategies, and what cells prove it.
 
 `python -m scenarios.strategies_table > docs/strategies.md` writes it anew. Marks come from the
 declared expectations, which `walletrace compare` holds against every interleaving; what no

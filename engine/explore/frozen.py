@@ -78,7 +78,7 @@ def freeze_item(value: Any) -> Any:
         return _like(kind, [freeze_item(item) for item in value])
     if kind is frozenset:
         return frozenset(map(freeze_item, value))
-    if dataclasses.is_dataclass(kind) and getattr(kind, "__dataclass_params__").frozen:  # noqa: B009
+    if _is_frozen(kind):
         items = [getattr(value, field.name) for field in dataclasses.fields(kind)]
         if not all(map(_is_plain, items)):
             raise Unfit(f"a {kind.__name__} that holds more than plain values")
@@ -88,12 +88,16 @@ def freeze_item(value: Any) -> Any:
     raise Unfit(f"a {kind.__name__}, which may change unseen")
 
 
+def _is_frozen(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen
+
+
 def _is_plain(value: Any) -> bool:
     """Whether it holds no mutex, which would have to be put back as the client's own."""
     kind = type(value)
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
-    if dataclasses.is_dataclass(kind):
+    if _is_frozen(kind):
         return all(_is_plain(getattr(value, field.name)) for field in dataclasses.fields(kind))
     return kind in _EXACT | _TOLD
 

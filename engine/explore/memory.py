@@ -5,28 +5,25 @@ One writer at a time. A deferred transaction sees the snapshot of its first stat
 transaction wait for the writer. Leases live in a table of their own.
 
 `Database` is a value and the rules are functions from one to the next, so that a search can hash
-it, keep it and go back to it; `MemoryDatabase` is the place where a single run keeps its own.
+it, keep it and go back to it. PostgreSQL's are in `memory_postgres`.
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from engine.errors import LockTaken, StoreBusy, StoreUnavailable, WalletraceError
-from engine.explore.stage import Lane
-from engine.explore.statements import grouped, guarded, written
+from engine.explore.leases import decided, expired, given, lease_on, taken
+from engine.explore.statements import grouped, guarded, looked_up, written
 from engine.explore.steps import Step
 from engine.explore.tables import (
     Database,
-    Lease,
-    Rows,
     Tables,
     Transaction,
     dropped,
     lookup,
-    opened,
     stored,
 )
-from engine.ports import Call, Change, Snapshot, not_in_dialect, outside_transactions
+from engine.ports import Call, Change, not_in_dialect, outside_transactions
 
 T = TypeVar("T")
 
@@ -38,7 +35,7 @@ def can_go(db: Database, lane: str, step: Step) -> bool:
     others_write = db.writer not in (None, lane)
     match step.kind:
         case "take":
-            return not others_write and (lookup(db.leases, step.args[0]) or Lease()).free
+            return not others_write and lease_on(db, step.args[0]).free
         case "begin":
             waits = step.args[0] == "immediate" and not step.options
             return not waits or db.writer is None
@@ -54,7 +51,8 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
         return db, refusal
     match step.kind:
         case "read":
-            return _read(db, lane, *step.args)
+            db, view = _seen(db, lane)
+            return db, looked_up(view, *step.args)
         case "write":
             return _write(db, lane, *step.args, **dict(step.options))
         case "guarded":
@@ -62,9 +60,10 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
         case "group":
             return _changed(db, *grouped(db.tables, *step.args))
         case "take":
-            return _take(db, lane, *step.args)
+            after, token = taken(db, lane, *step.args)
+            return _told(db, after), token
         case "give":
-            return _give(db, *step.args), None
+            return _told(db, given(db, *step.args)), None
         case "decide":
             return _decide(db, *step.args)
         case "begin":
@@ -99,34 +98,19 @@ def rolled_back(db: Database, lane: str) -> Database:
     return db._replace(open=dropped(db.open, lane), writer=writer)
 
 
-def expired(db: Database, lane: str) -> Database:
-    """Time has passed the lane's leases by: whoever asks for one gets it."""
-    leases = tuple(
-        (key, lease._replace(expired=True) if lease.lane == lane and lease.owner else lease)
-        for key, lease in db.leases
-    )
-    return db._replace(leases=leases)
-
-
-def holds_lease(db: Database, lane: str) -> bool:
-    """Whether the lane holds a lease that time could pass by."""
-    return any(lease.lane == lane and not lease.free for _, lease in db.leases)
-
-
 def buried(db: Database, lane: str) -> Database:
     """The lane is dead: its transaction is rolled back, its leases run out."""
     return expired(rolled_back(db, lane), lane)
 
 
-def leaked(db: Database) -> list[str]:
-    """What was never given back."""
-    leases = [f"lease on {key}" for key, lease in db.leases if not lease.free]
-    return leases + [f"transaction of {lane}" for lane, _ in db.open]
-
-
 def _changed(db: Database, tables: Tables, answer: T) -> tuple[Database, T]:
     """Somebody has committed these tables, and is given that answer."""
     return (db if tables is db.tables else _outdated(db)._replace(tables=tables)), answer
+
+
+def _told(before: Database, after: Database) -> Database:
+    """Somebody has committed a lease or a decision, unless nothing is changed."""
+    return after if after is before else _outdated(after)
 
 
 def _outdated(db: Database) -> Database:
@@ -152,14 +136,6 @@ def _seen(db: Database, lane: str) -> tuple[Database, Tables]:
     return db, transaction.view
 
 
-def _read(
-    db: Database, lane: str, accounts: tuple[str, ...], key: str | None
-) -> tuple[Database, Any]:
-    db, view = _seen(db, lane)
-    rows = Rows((account, row) for account, row in view.rows if account in accounts)
-    return db, Snapshot(rows, lookup(view.keys, key) if key is not None else None)
-
-
 def _write(
     db: Database,
     lane: str,
@@ -182,25 +158,9 @@ def _write(
     return db._replace(open=stored(db.open, lane, Transaction(after))), answer
 
 
-def _take(db: Database, lane: str, key: str, owner: str) -> tuple[Database, Any]:
-    token = (lookup(db.leases, key) or Lease()).token + 1
-    taken = stored(db.leases, key, Lease(owner, lane, token))
-    return _outdated(db)._replace(leases=taken), token
-
-
-def _give(db: Database, key: str, owner: str) -> Database:
-    lease = lookup(db.leases, key)
-    if lease is None or lease.owner != owner:
-        return db
-    given = stored(db.leases, key, Lease(token=lease.token))
-    return _outdated(db)._replace(leases=given)
-
-
-def _decide(db: Database, key: str, value: str) -> tuple[Database, Any]:
-    standing = lookup(db.decisions, key)
-    if standing is not None:
-        return db, standing
-    return _outdated(db)._replace(decisions=stored(db.decisions, key, value)), value
+def _decide(db: Database, key: str, value: str) -> tuple[Database, str]:
+    after, standing = decided(db, key, value)
+    return _told(db, after), standing
 
 
 def _begin(db: Database, lane: str, level: str) -> tuple[Database, Any]:
@@ -221,45 +181,3 @@ def _commit(db: Database, lane: str) -> Database:
         assert transaction.view is not None
         return _outdated(db)._replace(tables=transaction.view)
     return db
-
-
-class MemoryDatabase:
-    """The database of one run, with its whole operation log."""
-
-    def __init__(self, openings: Mapping[str, int]) -> None:
-        self.state = opened(openings, keep_log=True)
-
-    @property
-    def tables(self) -> Tables:
-        return self.state.tables
-
-    def ready(self, lane: Lane, step: Step) -> bool:
-        return can_go(self.state, lane.name, step)
-
-    def perform(self, lane: Lane, step: Step) -> Any:
-        """Take the step; its answer, or the error it is answered with is raised."""
-        self.state, answer = performed(self.state, lane.name, step)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def leaked(self) -> list[str]:
-        return leaked(self.state)
-
-    def bury(self, lane: Lane) -> None:
-        """The lane's connection is gone: its transaction is rolled back, its leases run out."""
-        self.state = buried(self.state, lane.name)
-
-    def hang_up(self, lane: Lane) -> None:
-        """The lane's connection is lost: its transaction is rolled back, its leases stay."""
-        self.state = rolled_back(self.state, lane.name)
-
-    def in_transaction(self, lane: Lane) -> bool:
-        return lookup(self.state.open, lane.name) is not None
-
-    def holds_lease(self, lane: Lane) -> bool:
-        return holds_lease(self.state, lane.name)
-
-    def expire(self, lane: Lane) -> None:
-        """The clock has run past the lane's leases."""
-        self.state = expired(self.state, lane.name)

@@ -7,13 +7,19 @@ the very same tables.
 from collections.abc import Mapping
 
 from engine.errors import FenceLost, UnknownWallet, VersionChanged, WalletExists, WalletraceError
-from engine.explore.tables import Lease, Pairs, Tables, lookup, stored
+from engine.explore.tables import Lease, Pairs, Rows, Tables, lookup, stored
 from engine.history import Entry, LogRow, Receipt
 from engine.locks.body import changes
 from engine.operations import fingerprint
-from engine.ports import Call, Change, Earlier, Row
+from engine.ports import Call, Change, Earlier, Row, Snapshot
 
 Answer = Receipt | WalletraceError
+
+
+def looked_up(view: Tables, accounts: tuple[str, ...], key: str | None) -> Snapshot:
+    """The rows, and what the key stands for."""
+    rows = Rows((account, row) for account, row in view.rows if account in accounts)
+    return Snapshot(rows, lookup(view.keys, key) if key is not None else None)
 
 
 def written(

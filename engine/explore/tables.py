@@ -1,7 +1,7 @@
 """What the model's database holds, as a value: hashable, kept and gone back to by a search."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from engine.history import LogRow
 from engine.ports import Earlier, Row
@@ -53,12 +53,15 @@ class Lease(NamedTuple):
 
 
 class Database(NamedTuple):
-    """Everything the database holds; `open` by lane, `writer` is the lane with the write lock."""
+    """Everything the database holds; `open` are transactions by lane, as its rules have them.
+
+    `writer` is the lane with the write lock, which only SQLite has.
+    """
 
     tables: Tables
     leases: Pairs[Lease] = ()
     decisions: Pairs[str] = ()
-    open: Pairs[Transaction] = ()
+    open: Pairs[Any] = ()
     writer: str | None = None
 
 

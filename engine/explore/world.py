@@ -12,16 +12,17 @@ from engine.explore.faults import How
 from engine.explore.scenario import Program, Scenario
 from engine.explore.stage import Lane, Stage
 from engine.history import LogRow
-from engine.ports import Row, Store
+from engine.ports import Dialect, Row, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is explored."""
+    """What is explored, and under which database's rules."""
 
     scenario: Scenario
     topology: str
     parts: Parts
+    dialect: Dialect = "sqlite"
 
 
 @dataclass(frozen=True, slots=True)

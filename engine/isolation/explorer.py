@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from engine.isolation.levels import IsolationLevel
@@ -39,18 +40,25 @@ class _Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One interleaving. `preemptions`: sessions left while they could have gone on."""
+    """One interleaving: what could go and went at each point, and what came of it."""
 
     choices: tuple[_Choice, ...]
     events: tuple[Event, ...]
     ended: Ended
     outcome: str
-    preemptions: int
 
     @property
     def schedule(self) -> tuple[int, ...]:
         """The sessions by number, in the order in which they were let go."""
         return tuple(choice.chosen for choice in self.choices)
+
+    @property
+    def preemptions(self) -> int:
+        """How often a session was left that could have gone on."""
+        return sum(
+            after.chosen != before.chosen and before.chosen in after.enabled
+            for before, after in pairwise(self.choices)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +177,10 @@ async def perform(
         lane.prepare()
     choices: list[_Choice] = []
     events: list[Event] = []
-    preemptions = 0
     while enabled := tuple(number for number, lane in enumerate(lanes) if lane.ready):
         planned = schedule[len(choices)] if len(choices) < len(schedule) else enabled[0]
         if planned not in enabled:
             raise Undecided(f"{script.name}: step {len(choices) + 1} of a schedule cannot be made")
-        if choices and choices[-1].chosen in enabled:
-            preemptions += planned != choices[-1].chosen
         choices.append(_Choice(enabled, planned))
         asked = lanes[planned].asked
         answers = await live.go(planned, asked.sql, asked.parameters, outside=asked.outside)
@@ -193,7 +198,7 @@ async def perform(
     )
     fates = ", ".join(f"{lane.session.name} {lane.fate}" for lane in lanes)
     values = ", ".join(f"{key}={value}" for key, value in sorted(ended.final.items()))
-    return Run(tuple(choices), tuple(events), ended, f"{values}: {fates}", preemptions)
+    return Run(tuple(choices), tuple(events), ended, f"{values}: {fates}")
 
 
 def _following(choices: Sequence[_Choice]) -> tuple[int, ...] | None:

@@ -33,8 +33,6 @@ ADVISORY_LOCK = 0x77616C6C65747261
 LOOK_EVERY_S = 0.001
 SETTLE_S_MAX = 30.0
 CONNECT_S_MAX = 10.0
-# A lock that is held beyond the transaction is given back in the same step.
-_UNLOCK = "SELECT pg_advisory_unlock_all()"
 _ENDINGS = ("COMMIT", "ROLLBACK")
 _CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
@@ -53,7 +51,7 @@ async def postgres_live(url: str) -> "AsyncIterator[PostgresLive]":
                 await undo.enter_async_context(_connection(url)) for _ in range(SESSIONS_MAX)
             ]
             live = PostgresLive(admin, sessions, decides_victim=await _no_deadlock_check(sessions))
-            pass
+            undo.push_async_callback(live.hang_up)
             yield live
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise typed_error(error, may_have_happened=False) from error
@@ -128,8 +126,7 @@ class PostgresLive:
 
     async def reset(self, level: IsolationLevel, opening: Opening) -> None:
         self._level = level
-        if self._unended:  # a run was cut short
-            await self.hang_up()
+        await self.hang_up()
         rows = ", ".join(f"({key}, {value})" for key, value in opening)
         # A new file each time: pages, and the locks on them, are the same in every run.
         await self._admin.execute(f"TRUNCATE test; INSERT INTO test VALUES {rows}")
@@ -152,14 +149,13 @@ class PostgresLive:
         return dict(await self._admin.fetch("SELECT id, value FROM test"))
 
     async def hang_up(self) -> None:
-        """Give up what has not been answered, and end what has not ended."""
+        """Give up what has not been answered, and end what has not ended: a run was cut short."""
         for task in self._flying.values():
             task.cancel()
         await asyncio.gather(*self._flying.values(), return_exceptions=True)
         self._flying.clear()
-        for session in self._unended:
-            await self._sessions[session].execute(f"ROLLBACK; {_UNLOCK}")
-        self._unended.clear()
+        for session in tuple(self._unended):
+            await self._end(session, "ROLLBACK")
 
     async def _send(self, session: int, before: str, sql: str, parameters: Parameters) -> Answer:
         connection, prepared = self._sessions[session], self._prepared[session]
@@ -167,21 +163,24 @@ class PostgresLive:
             if before:
                 await connection.execute(before)
             if sql in _ENDINGS:
-                await connection.execute(f"{sql}; {_UNLOCK}")
-                self._unended.remove(session)
+                await self._end(session, sql)
                 return Answer()
             if sql not in prepared:
                 prepared[sql] = await connection.prepare(sql)
             rows = await prepared[sql].fetch(*parameters)
         except _CONFLICTS as error:
-            await connection.execute(f"ROLLBACK; {_UNLOCK}")
-            self._unended.remove(session)
+            await self._end(session, "ROLLBACK")
             return Answer(error=str(error.sqlstate))
         verb, *_, number = prepared[sql].get_statusmsg().split()
         if verb != "SELECT":
             return Answer(changed=int(number))
         # A lock is granted by a function, whose answer is empty.
         return Answer(None if sql.startswith("SELECT pg_") else tuple(map(tuple, rows)))
+
+    async def _end(self, session: int, how: str) -> None:
+        # A lock that is held beyond the transaction is given back in the same step.
+        await self._sessions[session].execute(f"{how}; SELECT pg_advisory_unlock_all()")
+        self._unended.remove(session)
 
     async def _settle(self, first: int) -> Mapping[int, Answer]:
         """Wait until everybody has been answered or waits for somebody who stands still."""

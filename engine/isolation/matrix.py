@@ -58,12 +58,9 @@ class Cell:
         return any(one.waited for one in self.explored)
 
     @property
-    def witness(self) -> tuple[Script, Run] | None:
-        """The simplest interleaving of the first form that can happen."""
-        for one in self.explored:
-            if one.witness is not None:
-                return one.script, one.witness
-        return None
+    def witnesses(self) -> list[tuple[Script, Run]]:
+        """Of each form that can happen the simplest interleaving that shows it."""
+        return [(one.script, one.witness) for one in self.explored if one.witness is not None]
 
 
 async def explore_matrix(

@@ -246,7 +246,7 @@ class PostgresStore:
             return
         try:
             with suppress(SystemFault):
-                if self._pinned.is_in_transaction():
+                if not self._pinned.is_closed() and self._pinned.is_in_transaction():
                     await self._run(lambda c: c.execute("ROLLBACK"), commits=False)
         finally:
             self._unpin()

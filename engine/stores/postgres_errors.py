@@ -15,6 +15,7 @@ from engine.errors import (
     StoreFull,
     StoreUnavailable,
     SystemFault,
+    Undone,
 )
 
 # Classes of SQLSTATE in which the connection is gone (https://www.postgresql.org/docs/18,
@@ -36,12 +37,6 @@ _BY_STATE: dict[str, _Meaning] = {
     # Another call used the same key, or made the same wallet, after this one had looked.
     "23505": (SerializationFailed, "another call was quicker", "try again"),
 }
-
-
-class Undone(StoreUnavailable):
-    """The database failed, and certainly nothing was changed."""
-
-    may_have_happened = False
 
 
 def typed_error(error: Exception, *, may_have_happened: bool) -> Exception:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import asyncpg
 from asyncpg import Connection
 
-from engine.errors import StoreBusy, StoreUnavailable, UsageError
-from engine.stores.postgres_errors import Undone, typed_error
+from engine.errors import StoreBusy, StoreUnavailable, Undone, UsageError
+from engine.stores.postgres_errors import typed_error
 from engine.stores.sqlite_hop import wait_out
 from engine.stores.uncancelled import uncancelled
 from engine.timings import CURRENT

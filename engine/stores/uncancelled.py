@@ -23,12 +23,12 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
     try:
         while True:
             awaited = work.send(None)
-            if awaited is None:  # `asyncio.sleep(0)`
-                cancelled |= yield from _shielded(asyncio.sleep(0))
+            if awaited is None:  # it only wants to be called again
+                cancelled |= yield from _waited(None)
                 continue
             awaited._asyncio_future_blocking = False  # as a task does with what it is given
             while not awaited.done():
-                cancelled |= yield from _shielded(awaited)
+                cancelled |= yield from _waited(awaited)
     except StopIteration as ended:
         if cancelled:
             raise asyncio.CancelledError from None
@@ -39,12 +39,15 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
         raise
 
 
-def _shielded(awaited: Any) -> Generator[Any, None, bool]:
-    """Wait once for `awaited`, whose outcome is its own affair; whether we were cancelled."""
+def _waited(awaited: "asyncio.Future[Any] | None") -> Generator[Any, None, bool]:
+    """Wait once, shielded; True if the caller was cancelled. How `awaited` ended is not told."""
     try:
-        yield from asyncio.shield(awaited).__await__()
+        if awaited is None:
+            yield
+        else:
+            yield from asyncio.shield(awaited)
     except asyncio.CancelledError:
-        return not (awaited.done() and awaited.cancelled())
+        return awaited is None or not awaited.cancelled()
     except Exception:
         pass
     return False

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
 from engine.explore.cells import replay_cell
 from engine.explore.scenario import TOPOLOGIES, Faults
 from engine.explore.search import Budget
@@ -26,9 +25,32 @@ def cells() -> list[Cell]:
 
 
 def test_every_cell_is_as_its_scenario_declares(cells: list[Cell]) -> None:
-    assert len(cells) == len(SCENARIOS) * len(LOCK_STRATEGIES | NEGATIVE_CONTROLS) * len(TOPOLOGIES)
+    assert len(cells) == len(SCENARIOS) * len(matrix.LOCKS) * len(TOPOLOGIES)
     assert [cell for cell in cells if not cell.as_expected] == []
     assert matrix.exit_of(cells) == 0
+
+
+def test_a_lease_without_fencing_is_declared_right_until_time_passes_it_by() -> None:
+    plan = matrix.Plan(
+        scenarios=[SCENARIOS["documented-race"]],
+        locks=["lease", "fenced-lease", "db-row"],
+        topologies=["two-processes"],
+        faults=["none", "expire=1"],
+    )
+    cells = asyncio.run(matrix.compare(plan, quick=True))
+    broken = [(cell.lock, cell.faults) for cell in cells if cell.verdict is Verdict.BROKEN]
+    assert broken == [("lease", "expire=1")]
+    assert all(cell.as_expected for cell in cells)
+
+
+def test_a_conflict_that_is_reported_is_no_break_and_money_is_judged_all_the_same() -> None:
+    plan = matrix.Plan(
+        scenarios=[SCENARIOS["documented-race"]], locks=["nowait"], topologies=["two-processes"]
+    )
+    [cell] = asyncio.run(matrix.compare(plan, quick=True))
+    assert cell.verdict is Verdict.SAFE
+    # Both happened, or the one that was not told LockTaken.
+    assert set(cell.outcomes) == {"alice=500.00", "alice=800.00", "alice=1300.00"}
 
 
 def test_every_broken_cell_has_a_witness_that_loses_on_real_sqlite(cells: list[Cell]) -> None:

@@ -2,35 +2,42 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
 
 from engine.cached_reads import CachedReads, Changed
 from engine.catalog import MakeLock
+from engine.errors import InsufficientFunds, VersionChanged
 from engine.explore.cells import worlds
-from engine.explore.client import Parts
+from engine.explore.client import Client, Parts
+from engine.explore.faults import Faults
 from engine.explore.search import Budget, Explored, explore
 from engine.explore.world import Setting
 from engine.history import Entry, Receipt
-from engine.locks.body import changes, read_apply_write
+from engine.locks.body import changes, read_apply_write, retried
+from engine.locks.db_write import DbWrite
+from engine.locks.leases import FencedLease, Lease
 from engine.locks.lock_map import LockMap
 from engine.locks.per_user import PerUserLock, PerUserUnsortedLock
+from engine.locks.single_writer import SingleWriter
+from engine.locks.version_cas import VersionCas
+from engine.operations import accounts_of
 from engine.ports import Call, Mutex, RowLocking, Runtime, Snapshot, Store
 from engine.verdicts import Break, Verdict
 from scenarios.catalogue import SCENARIOS
+from tests.engine.explore.both_ways import asks, by_plan, in_turn, setting_of, withdraws
 
 pytestmark = pytest.mark.slow
 
 
-def found(scenario: str, parts: Parts, store: str) -> Explored:
+def found(scenario: str, parts: Parts, store: str, faults: str = "") -> Explored:
     async def search() -> Explored:
         setting = Setting(SCENARIOS[scenario], "one-service", parts)
+        struck = Faults.parse(faults) if faults else setting.scenario.faults
         async with worlds(setting, store) as open_world:
-            return await explore(
-                setting, open_world, faults=setting.scenario.faults, budget=Budget()
-            )
+            return await explore(setting, open_world, faults=struck, budget=Budget())
 
     return asyncio.run(search())
 
@@ -92,6 +99,81 @@ class Stale:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
+
+
+class Unversioned(VersionCas):
+    """Optimistic without a look at the version: retries, and never has to."""
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        return await retried(
+            self._runtime, lambda: read_apply_write(call, store), (VersionChanged,)
+        )
+
+
+class AnswersBeforeCommit(SingleWriter):
+    """A single writer that answers from what it read, and commits the group after that."""
+
+    async def _commit(self, group: list[Any], store: Store) -> None:
+        for each in group:
+            seen = await store.read(accounts_of(each.operation))
+            after = changes(Call(each.id, each.operation), seen.rows)
+            entries = tuple(Entry(c.account, c.before, c.after, c.version + 1) for c in after)
+            self._answers.value[each.id] = Receipt(each.id, entries)
+            await each.gate.__aexit__(None, None, None)
+        await store.group(tuple(Call(each.id, each.operation, each.key) for each in group))
+
+
+class GoesAtOnce(SingleWriter):
+    """A single writer whose cancelled callers do not wait until what is under way has landed."""
+
+    async def _leave(self, queue: list[Any], waiting: Any) -> None:
+        if waiting in queue:
+            await super()._leave(queue, waiting)
+
+
+class RollsNothingBack(DbWrite):
+    """Leaves its transaction open when the call is refused or cancelled."""
+
+    async def run(self, call: Call, store: Store) -> Receipt:
+        await store.begin("immediate")
+        receipt = await read_apply_write(call, store)
+        await store.commit()
+        return receipt
+
+
+# Each is right without its part, so that the part alone is what the fault shows.
+BROKEN_STRATEGIES = [
+    (FencedLease, Lease, "expire=1", Break.MONEY),
+    (VersionCas, Unversioned, "none", Break.MONEY),
+    (SingleWriter, AnswersBeforeCommit, "crash=1", Break.MONEY),
+    (DbWrite, RollsNothingBack, "cancel=1", Break.LIVENESS),
+]
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize(("right", "wrong", "faults", "kind"), BROKEN_STRATEGIES)
+def test_a_strategy_without_the_part_that_makes_it_right_turns_red(
+    right: MakeLock, wrong: MakeLock, faults: str, kind: Break, store: str
+) -> None:
+    assert found("documented-race", Parts(right), store, faults).verdict is Verdict.SAFE
+    broken = found("documented-race", Parts(wrong), store, faults)
+    assert broken.verdict is Verdict.BROKEN
+    assert kind in broken.kinds
+
+
+async def looks_again(client: Client) -> None:
+    with suppress(InsufficientFunds):
+        await client.withdraw("alice", "8.00")
+    await client.balance("alice")
+
+
+def test_a_group_that_lands_after_its_caller_has_gone_makes_the_cache_stale() -> None:
+    plays = (withdraws("8.00"), in_turn(asks(), looks_again))
+    cancel = Faults(cancel=1)
+    right = setting_of(SingleWriter, *plays, cached=True)
+    assert by_plan(right, cancel).verdict is Verdict.SAFE
+    wrong = by_plan(setting_of(GoesAtOnce, *plays, cached=True), cancel)
+    assert wrong.kinds == (Break.READS,)
 
 
 BROKEN_LOCKS = [

@@ -8,7 +8,7 @@ import pytest
 
 from engine.cached_reads import CachedReads
 from engine.catalog import MakeLock, lock_strategy
-from engine.errors import Conflict, SystemFault, VersionChanged
+from engine.errors import SystemFault
 from engine.explore.cells import worlds
 from engine.explore.client import Client, Parts
 from engine.explore.faults import Faults
@@ -16,8 +16,10 @@ from engine.explore.scenario import Program, Scenario
 from engine.explore.search import Budget, Explored, explore
 from engine.explore.world import Setting
 from engine.history import Receipt
-from engine.locks.body import leased, read_apply_write
+from engine.locks.body import read_apply_write
 from engine.locks.db_row import RowLock
+from engine.locks.db_write import DbWrite
+from engine.locks.leases import Lease
 from engine.locks.per_user import PerUserLock
 from engine.ports import Call, Mutex, Runtime, Store
 from engine.verdicts import Break, Verdict
@@ -44,43 +46,6 @@ def found(
     return asyncio.run(search())
 
 
-class DbWrite:
-    """One immediate transaction around it all."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        pass
-
-    async def run(self, call: Call, store: Store) -> Receipt:
-        try:
-            await store.begin("immediate")
-            receipt = await read_apply_write(call, store)
-            await store.commit()
-        except BaseException:
-            await store.rollback()
-            raise
-        return receipt
-
-
-class VersionCas:
-    """Writes if nobody else has, else once more."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-
-    async def run(self, call: Call, store: Store) -> Receipt:
-        for attempt in range(2):
-            try:
-                return await read_apply_write(call, store, if_version=True)
-            except VersionChanged:
-                await self.runtime.backoff(attempt)
-        raise Conflict("changed by others in every retry", "try again")
-
-
-LOCKS: dict[str, MakeLock] = {
-    **{name: lock_strategy(name) for name in ("none", "per-user", "db-row")},
-    "db-write": DbWrite,
-    "version-cas": VersionCas,
-}
 # Without a lock one fault that strikes A and not B may leave B alone, so fewer of them lose.
 ALIKE = [
     ("documented-race", "none", "busy=1", 80, 12),
@@ -106,30 +71,19 @@ ALIKE = [
 def test_a_fault_ends_alike_in_the_model_and_on_real_sqlite(
     scenario: str, lock: str, faults: str, interleavings: int, losing: int
 ) -> None:
-    model = found(SCENARIOS[scenario], LOCKS[lock], "memory", faults)
-    live = found(SCENARIOS[scenario], LOCKS[lock], "sqlite", faults)
+    model = found(SCENARIOS[scenario], lock_strategy(lock), "memory", faults)
+    live = found(SCENARIOS[scenario], lock_strategy(lock), "sqlite", faults)
     assert (model.interleavings, model.losing) == (interleavings, losing)
     assert model.outcomes == live.outcomes
     assert model.witness == live.witness
-
-
-class Unfenced:
-    """A row lock that trusts its lease for ever."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        pass
-
-    async def run(self, call: Call, store: Store) -> Receipt:
-        async with leased(store, call.accounts, call.id):
-            return await read_apply_write(call, store)
 
 
 @pytest.mark.slow
 @BOTH
 def test_a_lease_that_runs_out_under_its_holder_needs_a_fencing_token(store: str) -> None:
     race = SCENARIOS["documented-race"]
-    assert found(race, Unfenced, store, "").verdict is Verdict.SAFE
-    broken = found(race, Unfenced, store, "expire=1")
+    assert found(race, Lease, store, "").verdict is Verdict.SAFE
+    broken = found(race, Lease, store, "expire=1")
     assert broken.kinds == (Break.MONEY,)
     assert broken.witness is not None
     assert "A!expire" in broken.witness.schedule
@@ -237,9 +191,9 @@ def payment(program: Callable[[Client], Awaitable[object]]) -> Scenario:
 def test_a_reply_lost_after_the_commit_and_a_retry_pay_twice_without_a_key(
     lock: str, store: str
 ) -> None:
-    assert found(payment(with_key), LOCKS[lock], store, "lost=1").verdict is Verdict.SAFE
-    assert found(payment(without_key), LOCKS[lock], store, "busy=1").verdict is Verdict.SAFE
-    twice = found(payment(without_key), LOCKS[lock], store, "lost=1")
+    assert found(payment(with_key), lock_strategy(lock), store, "lost=1").verdict is Verdict.SAFE
+    assert found(payment(without_key), lock_strategy(lock), store, "busy=1").verdict is Verdict.SAFE
+    twice = found(payment(without_key), lock_strategy(lock), store, "lost=1")
     assert (twice.losing, twice.kinds) == (1, (Break.MONEY,))
     assert twice.witness is not None
     assert "A!unheard" in twice.witness.schedule

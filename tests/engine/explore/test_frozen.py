@@ -8,13 +8,25 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from engine.explore.frozen import freeze, freeze_item, thaw, thaw_item
+from engine.errors import Conflict, StoreBusy
+from engine.explore.frozen import Unfit, freeze, freeze_item, thaw, thaw_item
+from engine.operations import Batch, Transfer, Withdraw
 
 
 @dataclass(frozen=True)
 class Ticket:
     number: int = 0
     owner: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Holder:
+    held: object
+
+
+@dataclass
+class Loose:
+    number: int = 0
 
 
 class Level(IntEnum):
@@ -52,6 +64,25 @@ def test_what_is_frozen_and_thawed_is_what_it_was(value: Any) -> None:
     assert (type(thawed), repr(thawed)) == (type(value), repr(value))
     if isinstance(value, tuple):
         assert repr(thaw_item(freeze_item(value), lambda mutex_id: None)) == repr(value)
+
+
+def test_operations_and_errors_of_ours_are_values_too() -> None:
+    batch = Batch((Withdraw("u", 1), Transfer("u", "v", 2)))
+    assert thaw_item(freeze_item(("c", batch)), lambda mutex_id: None) == ("c", batch)
+    assert freeze_item(batch) != freeze_item(Batch((Withdraw("u", 1), Transfer("u", "v", 3))))
+    busy = freeze_item(StoreBusy("busy", "try again"))
+    assert busy == freeze_item(StoreBusy("busy", "try again"))
+    assert busy not in (freeze_item(StoreBusy("busy")), freeze_item(Conflict("busy", "try again")))
+    # Whoever raises an error changes it, so each gets one of their own.
+    one, other = (thaw_item(busy, lambda mutex_id: None) for _ in range(2))
+    assert (repr(one), one is other) == (repr(other), False)
+    assert str(one) == "busy; try again"
+
+
+def test_what_could_change_inside_a_frozen_value_is_refused() -> None:
+    for hidden in ([], Loose(), Pair(1, [])):
+        with pytest.raises(Unfit, match="holds more than plain values"):
+            freeze_item(Holder(hidden))
 
 
 def test_the_order_in_a_dict_is_part_of_it_and_that_in_a_set_is_not() -> None:

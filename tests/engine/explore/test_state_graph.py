@@ -40,6 +40,8 @@ LOCKS = {name: lock_strategy(name) for name in (*strategies_on("sqlite"), *contr
 BUDGETS = [NO_FAULTS, *(Faults(**{name: 1}) for name in FAULTS)]
 # Where brute force needs more runs than this, a cell is left out.
 RUNS_MAX, RUNS_MAX_OF_MANY = 3_000, 300
+# A transaction that fails at its first write begins again: once a fault may strike, too many runs.
+STRUCK = [lock for lock in LOCKS if lock != "serializable"]
 
 
 def agrees(name: str, lock: str, topology: str, faults: Faults, runs_max: int = RUNS_MAX) -> bool:
@@ -52,8 +54,11 @@ def agrees(name: str, lock: str, topology: str, faults: Faults, runs_max: int = 
     return True
 
 
-@pytest.mark.parametrize("faults", BUDGETS, ids=str)
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize(
+    ("lock", "faults"),
+    [*((lock, NO_FAULTS) for lock in LOCKS), *itertools.product(STRUCK, BUDGETS[1:])],
+    ids=str,
+)
 def test_the_documented_race_has_the_counts_of_brute_force(lock: str, faults: Faults) -> None:
     for topology in ("one-service", "two-processes"):
         assert agrees("documented-race", lock, topology, faults)
@@ -76,7 +81,7 @@ def test_every_cell_has_the_counts_of_brute_force(scenario: str, faults: Faults)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", STRUCK)
 def test_two_faults_at_once_have_the_counts_of_brute_force(lock: str) -> None:
     assert agrees("documented-race", lock, "one-service", Faults(cancel=1, crash=1))
 

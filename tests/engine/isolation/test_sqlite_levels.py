@@ -115,7 +115,12 @@ def test_autocommit_passed_off_as_immediate_is_found_out(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "level"),
-    [("G1b", "deferred"), ("P4", "deferred"), ("G-single", "deferred-journal")],
+    [
+        ("G1b", "deferred"),
+        ("P4", "deferred"),
+        ("G-single", "deferred-journal"),
+        ("G2/two-edges", "deferred"),
+    ],
 )
 def test_the_interleavings_are_all_orders_of_the_steps_that_can_be_followed(
     name: str, level: str, tmp_path: Path

@@ -1,9 +1,8 @@
 """What each verb promises, on SQLite and on PostgreSQL alike."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -11,28 +10,21 @@ import pytest
 from engine.checks.ledger import audit
 from engine.errors import (
     FenceLost,
-    InsufficientFunds,
     KeyReused,
     StoreUnavailable,
     UnknownWallet,
     UsageError,
     VersionChanged,
     WalletExists,
-    WalletraceError,
 )
-from engine.history import Entry, Receipt
-from engine.money import BALANCE_CENTS_MAX
-from engine.operations import Add, Batch, Open, Operation, Transfer, Withdraw
+from engine.history import Entry
+from engine.operations import Add, Open, Transfer
 from engine.ports import Call, Change, Level, Row
-from engine.stores.postgres import PostgresDatabase
-from engine.stores.sqlite import SqliteDatabase
 
 PAY = Call("pay", Transfer("u", "v", 5, description="gift"), key="k")
 CHANGES = (Change("u", 100, 95, 1), Change("v", 0, 5, 1))
 LEVEL: dict[str, Level] = {"sqlite": "immediate", "postgres": "read-committed"}
-
-Database = SqliteDatabase | PostgresDatabase
-Opened = Callable[..., AbstractAsyncContextManager[Database]]
+Opened = Callable[..., AbstractAsyncContextManager[Any]]
 
 
 class Clock:
@@ -41,33 +33,6 @@ class Clock:
 
     def __call__(self) -> int:
         return self.ms
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    """Opens a database in which u holds 100 and v holds nothing."""
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-
-    @asynccontextmanager
-    async def open_one(**options: Any) -> AsyncIterator[Database]:
-        database: Database
-        if request.param == "sqlite":
-            database = await SqliteDatabase.open(tmp_path / "w.db", synchronous="OFF", **options)
-        else:
-            database = await PostgresDatabase.open(url, **options)
-        async with database:
-            await database.reset({"u": 100, "v": 0})
-            yield database
-
-    return open_one
-
-
-async def answer(database: Database, call: Call) -> Receipt | WalletraceError:
-    try:
-        return await database.session().guarded(call)
-    except WalletraceError as error:
-        return error
 
 
 def test_a_read_gives_balances_versions_and_the_keys_receipt_and_leaves_absent_wallets_out(
@@ -174,178 +139,6 @@ def test_a_wallet_is_created_once_and_a_missing_one_is_never_made_up(opened: Ope
             with pytest.raises(UnknownWallet):
                 await store.write(Call("c", Transfer("u", "w", 1)), both)
             assert await database.balances() == {"u": Row(100, 1), "v": Row(0, 1)}
-
-    asyncio.run(act())
-
-
-def test_of_many_who_open_a_wallet_at_once_one_does(opened: Opened) -> None:
-    async def act() -> None:
-        async with opened(connections=4) as database:
-            calls = [Call(f"c{number}", Open("w", number)) for number in range(8)]
-            answers = await asyncio.gather(*(answer(database, call) for call in calls))
-            codes = [a.code for a in answers if isinstance(a, WalletraceError)]
-            assert codes == ["wallet_exists"] * 7
-            assert audit(*await database.books()) == ()
-
-    asyncio.run(act())
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        Withdraw("u", 30),
-        Add("u", 30, description="tip"),
-        Transfer("v", "u", 10),
-        Batch((Withdraw("u", 100), Add("u", 150), Transfer("u", "v", 20)), description="all"),
-        Open("w", 7),
-    ],
-    ids=lambda operation: operation.kind,
-)
-def test_a_guarded_call_does_what_apply_says_and_does_it_once(
-    opened: Opened, operation: Operation
-) -> None:
-    async def act() -> None:
-        async with opened() as database:
-            await database.session().guarded(Call("first", Add("v", 10)))
-            before = await database.balances()
-            receipt = await database.session().guarded(Call("c", operation, key="k"))
-            again = await database.session().guarded(Call("again", operation, key="k"))
-            assert again == receipt
-            after = operation.apply({account: row.balance for account, row in before.items()})
-            absent = Row(0, 0)
-            assert receipt.entries == tuple(
-                Entry(a, (old := before.get(a, absent)).balance, after[a], old.version + 1)
-                for a in sorted(after)
-            )
-            balances, log = await database.books()
-            assert {account: balances[account].balance for account in after} == after
-            assert audit(balances, log) == ()
-            with pytest.raises(KeyReused):
-                await database.session().guarded(Call("c2", Add("v", 1), key="k"))
-
-    asyncio.run(act())
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        Withdraw("u", 101),
-        Add("full", 1),
-        Transfer("u", "v", 101),
-        Transfer("u", "full", 1),
-        Transfer("u", "nobody", 1),
-        Add("nobody", 1),
-        Batch((Withdraw("u", 101), Add("u", 101))),
-        Open("u"),
-    ],
-    ids=repr,
-)
-def test_a_guarded_call_that_is_refused_says_what_apply_says_and_changes_nothing(
-    opened: Opened, operation: Operation
-) -> None:
-    async def act() -> None:
-        async with opened() as database:
-            await database.reset({"u": 100, "v": 0, "full": BALANCE_CENTS_MAX})
-            before = await database.books()
-            held = {account: row.balance for account, row in before[0].items()}
-            with pytest.raises(WalletraceError) as expected:
-                operation.apply(held)
-            with pytest.raises(type(expected.value)) as refused:
-                await database.session().guarded(Call("c", operation, key="k"))
-            assert str(refused.value) == str(expected.value)
-            assert await database.books() == before
-            assert (await database.session().read((), "k")).earlier is None
-
-    asyncio.run(act())
-
-
-def test_guarded_withdrawals_at_once_never_take_what_is_not_there(opened: Opened) -> None:
-    async def act() -> None:
-        async with opened(connections=6) as database:
-            calls = [Call(f"c{number}", Withdraw("u", 30)) for number in range(12)]
-            answers = await asyncio.gather(*(answer(database, call) for call in calls))
-            assert sum(isinstance(found, Receipt) for found in answers) == 3
-            assert {type(a) for a in answers} == {Receipt, InsufficientFunds}
-            balances, log = await database.books()
-            assert balances["u"] == Row(10, 4)
-            assert audit(balances, log) == ()
-
-    asyncio.run(act())
-
-
-def test_attempts_with_one_key_at_once_happen_once_and_all_get_its_receipt(opened: Opened) -> None:
-    async def act() -> None:
-        async with opened(connections=6) as database:
-            for amount in (
-                60,
-                40,
-            ):  # the second empties the wallet: no replay may say "insufficient"
-                calls = [
-                    Call(f"{amount}-{n}", Withdraw("u", amount), f"{amount}") for n in range(8)
-                ]
-                answers = await asyncio.gather(*(answer(database, call) for call in calls))
-                assert len({repr(found) for found in answers}) == 1
-                assert isinstance(answers[0], Receipt)
-            balances, log = await database.books()
-            assert balances["u"] == Row(0, 3)
-            assert audit(balances, log) == ()
-
-    asyncio.run(act())
-
-
-def test_a_group_answers_each_call_as_if_they_came_one_after_the_other(opened: Opened) -> None:
-    async def act() -> None:
-        async with opened() as database:
-            pay = Transfer("u", "v", 5)
-            calls = (
-                Call("a", Withdraw("u", 90)),
-                Call("b", Withdraw("u", 20)),
-                Call("c", pay, key="k"),
-                Call("d", pay, key="k"),
-                Call("e", Open("w", 7)),
-                Call("f", Add("w", 1)),
-                Call("g", Add("u", 1), key="k"),
-                Call("h", Open("w")),
-            )
-            answers = await database.session().group(calls)
-            entries = [a.entries if isinstance(a, Receipt) else a.code for a in answers]
-            paid = (Entry("u", 10, 5, 3), Entry("v", 0, 5, 2))
-            assert entries == [
-                (Entry("u", 100, 10, 2),),
-                "insufficient_funds",
-                paid,
-                paid,
-                (Entry("w", 0, 7, 1),),
-                (Entry("w", 7, 8, 2),),
-                "key_reused",
-                "wallet_exists",
-            ]
-            balances, log = await database.books()
-            assert balances == {"u": Row(5, 3), "v": Row(5, 2), "w": Row(8, 2)}
-            assert audit(balances, log) == ()
-            assert (await database.session().group((Call("x", pay, key="k"),)))[0] == answers[2]
-
-    asyncio.run(act())
-
-
-def test_groups_at_once_lose_and_double_nothing(opened: Opened) -> None:
-    async def act() -> None:
-        async with opened(connections=4) as database:
-            groups = [
-                tuple(
-                    Call(
-                        f"{g}-{n}",
-                        Add("u", 1) if n % 2 else Open("w"),
-                        key=f"k{(g + n) % 5}{n % 2}",
-                    )
-                    for n in range(6)
-                )
-                for g in range(6)
-            ]
-            await asyncio.gather(*(database.session().group(calls) for calls in groups))
-            balances, log = await database.books()
-            assert balances["u"].balance == 105  # five keys for adding, whoever came first
-            assert audit(balances, log) == ()
 
     asyncio.run(act())
 
