@@ -115,7 +115,11 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What was asked of a load run. `accounts`: "hot", "uniform:1000" or "zipf:1000"."""
+    """What was asked of a load run. `accounts`: "hot", "uniform:1000" or "zipf:1000".
+
+    `store` is "sqlite" or "postgres". `synchronous` in SQLite's words; on PostgreSQL OFF stands for
+    synchronous_commit=off and the others for on.
+    """
 
     lock: str
     clients: int
@@ -125,6 +129,7 @@ class Load:
     cache: bool = False
     workers: int = 1
     synchronous: str = "NORMAL"
+    store: str = "sqlite"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,14 @@ def _title(runs: Sequence[LoadRun]) -> str:
     load = runs[0].load
     workers = f", {load.workers} workers" if load.workers > 1 else ""
     rounds = len({run.round for run in runs})
+    if load.store == "postgres":
+        durable = f"PostgreSQL, synchronous_commit={'off' if load.synchronous == 'OFF' else 'on'}"
+    else:
+        durable = f"SQLite synchronous {load.synchronous}"
     return (
         f"{runs[0].driver}: {load.clients} clients, accounts {load.accounts}, {load.mix}{workers},"
         f" {rounds} round{'s' if rounds > 1 else ''} of {runs[0].seconds:.1f} s,"
-        f" SQLite synchronous {load.synchronous}"
+        f" {durable}"
     )
 
 

@@ -6,25 +6,33 @@ What takes long to import is imported by the command that needs it.
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from engine.catalog import lock_strategy, strategies_on
 from engine.results import Load, LoadRun, Ratio
 from engine.service.settings import Settings
+from engine.stores.opening import STORES, Synchronous, dialect_of
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
 from reports.terminal_load import print_load
 from scenarios.console import out, print_json, progress
 from scenarios.options import Json
 
-Synchronous = Literal["OFF", "NORMAL", "FULL"]
 Locks = Annotated[
     list[str] | None,
     typer.Option("--lock", help="A name from `list` or your own module:Class (repeatable)."),
 ]
 Lock = Annotated[str, typer.Option(help="A name from `list` or your own module:Class.")]
-Sync = Annotated[Synchronous, typer.Option(help="SQLite's synchronous setting.")]
+Sync = Annotated[
+    Synchronous,
+    typer.Option(help="SQLite's setting; on PostgreSQL, OFF means synchronous_commit=off."),
+]
+Store = Annotated[str, typer.Option(help=f"{STORES}. Emptied: it may hold no wallets.")]
+PostgresData = Annotated[
+    Path | None,
+    typer.Option(help="Keep the embedded PostgreSQL's data here (default: a temporary place)."),
+]
 Seed = Annotated[int, typer.Option(help="Decides accounts, amounts and order of operations.")]
 Expect = Annotated[Verdict | None, typer.Option(help="Exit 0 if this is the verdict.")]
 
@@ -45,6 +53,8 @@ def bench(
     warmup_s: Annotated[float, typer.Option(min=0.0, help="Discarded before each run.")] = 0.2,
     cache: Annotated[bool, typer.Option(help="Put the cache in front of balances.")] = False,
     synchronous: Sync = "NORMAL",
+    store: Store = "sqlite",
+    postgres_data: PostgresData = None,
     seed: Seed = 0,
     pin: Annotated[bool, typer.Option(help="Keep each run on one core.")] = True,
     expect: Expect = None,
@@ -58,10 +68,11 @@ def bench(
     """
     from engine.load import rounds
 
-    base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous)
-    names = lock or list(strategies_on("sqlite"))
+    dialect = dialect_of(store)
+    base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous, store=dialect)
+    names = lock or list(strategies_on(dialect))
     for name in names:
-        lock_strategy(name, "sqlite")
+        lock_strategy(name, dialect)
     loads = rounds.loads(names, base, work_ms=work_ms or [0.0, 2.0])
     interrupted = False
     with progress("measuring") as advance:
@@ -73,6 +84,8 @@ def bench(
                 warmup_s=warmup_s,
                 seed=seed,
                 pin=pin,
+                stores={dialect: store},
+                postgres_data=postgres_data,
                 on_progress=lambda run, done, of: advance(done, of, run.load.lock),
             )
         except rounds.Interrupted as cut:
@@ -135,7 +148,10 @@ def _plain(run: LoadRun) -> dict[str, Any]:
 
 
 def serve(
-    database: Annotated[Path, typer.Option(help="The SQLite file.")] = Path("walletrace.db"),
+    database: Annotated[
+        str, typer.Option("--store", "--database", help=f"{STORES}; the first two are temporary.")
+    ] = "walletrace.db",
+    postgres_data: PostgresData = None,
     lock: Lock = "per-user",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
@@ -154,7 +170,8 @@ def serve(
     from engine.service.serve import run
 
     settings = Settings(
-        database=str(database),
+        database=database,
+        postgres_data=None if postgres_data is None else str(postgres_data),
         lock=lock,
         host=host,
         port=port,
@@ -181,6 +198,8 @@ def load(
     ] = "wallet",
     processes: Annotated[int, typer.Option(min=1, help="Locust processes.")] = 1,
     synchronous: Sync = "NORMAL",
+    store: Store = "sqlite",
+    postgres_data: PostgresData = None,
     seed: Seed = 0,
     expect: Expect = None,
     as_json: Json = False,
@@ -191,7 +210,7 @@ def load(
     """
     from engine.load.over_http import run_load
 
-    lock_strategy(lock, "sqlite")
+    lock_strategy(lock, dialect_of(store))
     with progress("loading") as advance:
         found = run_load(
             lock=lock,
@@ -201,6 +220,8 @@ def load(
             accounts=accounts,
             work_ms=work_ms,
             synchronous=synchronous,
+            store=store,
+            postgres_data=postgres_data,
             seed=seed,
             locustfile=locustfile,
             processes=processes,

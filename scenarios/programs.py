@@ -6,12 +6,10 @@ clean and never safe: most schedules of most programs were not run.
 
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import Phase, find, settings
@@ -19,10 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from engine.errors import UsageError
-from engine.explore.cells import STORES, explore_cell, setting_of
+from engine.explore.cells import STORES, dialect_of, explore_cell, setting_of
 from engine.explore.controller import Choose, Run, run_schedule
-from engine.explore.gated import GatedWorld, LiveDatabase
+from engine.explore.gated import GatedWorld
 from engine.explore.judge import judge
+from engine.explore.live import Live
+from engine.explore.live_stores import LIVE_STORES, live_database
 from engine.explore.model import ModelWorld, run_now
 from engine.explore.plan import Counts
 from engine.explore.search import Budget
@@ -122,42 +122,40 @@ def expected_of(lock: str) -> Verdict:
 def player(store: str) -> Iterator[Play]:
     """Plays programs on `store`, one after another: (program, lock, chooser) to a run.
 
-    A SQLite file is temporary and kept open from run to run, on an event loop of its own.
+    A real database is temporary and kept open from run to run, on an event loop of its own.
     """
-    if store == "memory":
+    if store.startswith("memory") and store in STORES:
 
         async def model(setting: Setting) -> World:
             return ModelWorld(setting)
 
-        yield lambda *played: run_now(_play(model, *played))
-    elif store == "sqlite":
-        with (
-            tempfile.TemporaryDirectory(prefix="walletrace-") as folder,
-            asyncio.Runner() as runner,
-        ):
+        yield lambda *played: run_now(_play(store, model, *played))
+    elif store in LIVE_STORES:
+        with asyncio.Runner() as runner:
             # One connection for each client's transaction, one for everybody else.
-            live = runner.run(
-                LiveDatabase.open(Path(folder) / "programs.db", connections=len(CLIENT_NAMES) + 1)
-            )
+            database = live_database(store, connections=len(CLIENT_NAMES) + 1)
+            live = runner.run(database.__aenter__())
             try:
-                yield lambda *played: runner.run(_play(partial(_gated, live), *played))
+                yield lambda *played: runner.run(_play(store, partial(_gated, live), *played))
             finally:
-                runner.run(live.close())
+                runner.run(database.__aexit__(None, None, None))
     else:
         raise UsageError(f"no store {store!r}", f"known: {', '.join(STORES)}")
 
 
-async def _gated(live: LiveDatabase, setting: Setting) -> World:
+async def _gated(live: Live, setting: Setting) -> World:
     return await GatedWorld.open(setting, live)
 
 
 async def _play(
+    store: str,
     open_world: Callable[[Setting], Awaitable[World]],
     program: ConcurrentProgram,
     lock: str,
     choose: Choose,
 ) -> Run:
-    world = await open_world(setting_of(program.scenario(), lock, program.topology))
+    setting = setting_of(program.scenario(), lock, program.topology, dialect=dialect_of(store))
+    world = await open_world(setting)
     try:
         return await run_schedule(world, program.faults, choose)
     except BaseException:

@@ -4,9 +4,10 @@ Keys: `walletrace_schedule` (the format's version, 2), `walletrace` (the version
 `scenario`, `lock`, `wallet` (module:Class, or null for walletrace's own; one that needs no lock
 strategy stands in `lock` too), `topology`, `faults`,
 `found_in` (whose rules the run followed: "memory:sqlite" is the model under SQLite's rules,
-"sqlite" a real file), `schedule` (a list of moves: a client, or client!fault), `outcome` (how it
-ended), `kind` (what broke: money, liveness, order, reads, or ""), `explanation`, `code` (a hash
-for each part of the code under test; see `scenarios.fingerprint`).
+"memory:postgres" under PostgreSQL's, "sqlite" a real file), `schedule` (a list of moves: a client,
+or client!fault), `outcome` (how it ended), `kind` (what broke: money, liveness, order, reads, or
+""), `explanation`, `code` (a hash for each part of the code under test; see
+`scenarios.fingerprint`).
 
 Format 1 had no `walletrace`, `wallet`, `kind` and `code`; it is still read.
 """
@@ -49,7 +50,7 @@ class Saved:
     @property
     def store(self) -> str:
         """Where it is replayed unless somebody asks for another store."""
-        return self.found_in.partition(":")[0]
+        return "memory" if self.found_in == _DIALECTS["memory"] else self.found_in
 
 
 def version() -> str:

@@ -193,8 +193,8 @@ cells of the verdict matrix (`walletrace compare --faults each`), named scenario
 A call that is refused with a conflict (`LockTaken`, `Conflict`, `FenceLost`, `StoreBusy`) has
 changed nothing and may be asked again: that is a cost, not a break. What a hot account costs is
 measured, not proven: `walletrace bench --accounts hot`. A strategy with a database behind its name
-runs there only; the others run on SQLite and PostgreSQL, `db-row` and `nowait` by that database's
-own means.
+runs there only, and is proven where that one is explored; the others run on SQLite and PostgreSQL,
+`db-row`, `nowait` and `serializable` by that database's own means.
 """
 
 if __name__ == "__main__":

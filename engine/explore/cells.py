@@ -1,9 +1,7 @@
 """One cell of the verdict matrix: a scenario under a lock strategy, a topology and a store."""
 
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from engine.catalog import lock_strategy
@@ -11,7 +9,8 @@ from engine.catalog import wallet as own_wallet
 from engine.errors import UsageError
 from engine.explore.client import Parts
 from engine.explore.faults import Faults
-from engine.explore.gated import GatedWorld, LiveDatabase
+from engine.explore.gated import GatedWorld
+from engine.explore.live_stores import LIVE_STORES, is_url, live_database
 from engine.explore.loop import NeedsLoop
 from engine.explore.looped import Heard, LoopedGated, LoopedModel
 from engine.explore.model import ModelWorld
@@ -26,6 +25,7 @@ from engine.explore.search import (
     replay,
 )
 from engine.explore.world import Setting, World
+from engine.ports import Dialect
 from engine.results import Cell, Witness
 
 T = TypeVar("T")
@@ -35,12 +35,26 @@ TASKS_IN_TRANSACTION_MAX = 8
 
 STORES = {
     "memory": "the model: SQLite's rules in memory, coroutines driven by hand",
-    "sqlite": "a real SQLite file through aiosqlite, gated step by step",
+    "memory:postgres": "the model under PostgreSQL's rules",
+    **LIVE_STORES,
 }
 
 
+def dialect_of(store: str) -> Dialect:
+    """Whose rules hold there.
+
+    >>> dialect_of("memory:postgres"), dialect_of("postgresql://host/bank"), dialect_of("memory")
+    ('postgres', 'postgres', 'sqlite')
+    """
+    return "postgres" if "postgres" in store.partition("//")[0] else "sqlite"
+
+
 def setting_of(
-    scenario: Scenario, lock: str | None, topology: str, wallet: str | None = None
+    scenario: Scenario,
+    lock: str | None,
+    topology: str,
+    wallet: str | None = None,
+    dialect: Dialect = "sqlite",
 ) -> Setting:
     """Names to parts. UsageError for a name that does not exist.
 
@@ -49,16 +63,17 @@ def setting_of(
     if wallet is None:
         if not lock:
             raise UsageError("no lock strategy is named", "name one with --lock")
-        return Setting(scenario, known_topology(topology), Parts(lock_strategy(lock, "sqlite")))
+        only_lock = Parts(lock_strategy(lock, dialect))
+        return Setting(scenario, known_topology(topology), only_lock, dialect)
     make_wallet = own_wallet(wallet)
-    make_lock = lock_strategy(lock, "sqlite") if lock and lock != wallet else None
+    make_lock = lock_strategy(lock, dialect) if lock and lock != wallet else None
     if make_lock is not None and not takes_lock(make_wallet):
         raise UsageError(
             f"the wallet {wallet!r} takes no lock strategy",
             "leave --lock out, or name one of its parameters lock",
         )
     parts = Parts(make_lock, make_wallet=make_wallet)
-    return Setting(scenario, known_topology(topology), parts)
+    return Setting(scenario, known_topology(topology), parts, dialect)
 
 
 async def in_worlds(
@@ -82,35 +97,31 @@ async def in_worlds(
 async def worlds(
     setting: Setting, store: str, *, on_loop: Heard | None = None
 ) -> AsyncIterator[OpenWorld]:
-    """A maker of worlds for `setting`; a SQLite file is temporary and shared by all its runs.
+    """A maker of worlds for `setting`; a real database is shared by all its runs.
 
     Without `on_loop` they raise NeedsLoop for code that wants an event loop: see `in_worlds`.
     """
-    if store == "memory":
+    if store.startswith("memory") and store in STORES:
 
         async def model() -> World:
             return ModelWorld(setting) if on_loop is None else LoopedModel(setting, on_loop)
 
         yield model
-    elif store == "sqlite":
+    elif store in LIVE_STORES or is_url(store):
         # One connection for each client's transaction, one for everybody else.
         connections = len(setting.scenario.programs) + 1
         if on_loop is not None:
             connections += TASKS_IN_TRANSACTION_MAX
-        with tempfile.TemporaryDirectory(prefix="walletrace-") as folder:
-            live = await LiveDatabase.open(Path(folder) / "explored.db", connections=connections)
+        async with live_database(store, connections=connections) as live:
 
             async def gated() -> World:
                 if on_loop is None:
                     return await GatedWorld.open(setting, live)
                 return await LoopedGated.open_on_loop(setting, live, on_loop)
 
-            try:
-                yield gated
-            finally:
-                await live.close()
+            yield gated
     else:
-        raise UsageError(f"no store {store!r}", f"known: {', '.join(STORES)}")
+        raise UsageError(f"no store {store!r}", f"known: {', '.join(STORES)}, postgresql://…")
 
 
 async def explore_cell(
@@ -127,12 +138,12 @@ async def explore_cell(
 ) -> Cell:
     """Explore one cell. Its expectation holds for the scenario's own faults only."""
     struck = scenario.faults if faults is None else faults
-    setting = setting_of(scenario, lock, topology, wallet)
+    setting = setting_of(scenario, lock, topology, wallet, dialect_of(store))
 
     def search(open_world: OpenWorld, on_loop: Heard | None) -> Awaitable[Explored]:
         # What asyncio's own locks, tasks and timers hold is unseen: there are no states to
         # compare, and nobody can tell which of their moves commute. Every schedule is run.
-        graph = store == "memory" and on_loop is None
+        graph = store.startswith("memory") and on_loop is None
         asked = counts if on_loop is None else Counts.EXACT
         limit = budget or Budget()
         return explore_task(Task(setting, open_world, graph, struck, limit, asked, on_progress))
@@ -143,7 +154,7 @@ async def explore_cell(
     return Cell(
         scenario=scenario.name,
         lock=label,
-        store=store,
+        store="postgres" if is_url(store) else store,
         topology=topology,
         faults=str(struck),
         expected=scenario.expected(label, topology) if declared else None,
@@ -175,7 +186,7 @@ async def replay_cell(
     faults: Faults,
 ) -> Witness:
     """Run one schedule on `store`. UsageError if the code no longer follows it."""
-    setting = setting_of(scenario, lock, topology, wallet)
+    setting = setting_of(scenario, lock, topology, wallet, dialect_of(store))
     witness, _ = await in_worlds(
         setting, store, lambda open_world, _: replay(setting, open_world, schedule, faults)
     )

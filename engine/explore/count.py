@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from engine.explore.controller import STEPS_MAX
 from engine.explore.ends import end_of
-from engine.explore.graph import Graph, State
+from engine.explore.graph import Graph
+from engine.explore.moves import State
 from engine.verdicts import Break
 
 OnProgress = Callable[[int], None]
@@ -79,7 +80,7 @@ def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) 
     """Hand the ways on to whatever can follow; False if nothing can."""
     nodes, common, past = state
     moved = False
-    if graph.automaton.particular or not past.calm:
+    if graph.automaton.particular or not past.calm or graph.rings(common):
         for taken in graph.successors(state):
             moved = True
             following[taken.state] = following.get(taken.state, 0) + ways

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 from engine.explore.controller import Run
 from engine.explore.frozen import LearnedMore
-from engine.explore.graph import Graph, State
+from engine.explore.graph import Graph
 from engine.explore.harvest import was_answered
 from engine.explore.judge import judge, outcome_label
-from engine.explore.memory import leaked
+from engine.explore.leases import leaked
+from engine.explore.moves import State
 from engine.explore.past import on_a_line
 from engine.explore.steps import awaited
 from engine.explore.world import Ending

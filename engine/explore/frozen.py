@@ -89,7 +89,8 @@ def freeze_item(value: Any) -> Any:
 
 
 def _is_frozen(kind: Any) -> bool:
-    return dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen
 
 
 def _is_plain(value: Any) -> bool:

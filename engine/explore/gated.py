@@ -1,4 +1,4 @@
-"""The gated world: the same steps on a real SQLite file, each one waiting for its permission.
+"""The gated world: the same steps on a real database, each one waiting for its permission.
 
 Every client is an asyncio task that parks before each step. The controller lets one go and waits
 until every task has parked again or ended. A cancellation whose answer is lost is a real one: the
@@ -6,58 +6,33 @@ task is cancelled while its statement runs, and the store has to wait that state
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 from engine.errors import WalletraceError
 from engine.explore.faults import How, told
+from engine.explore.live import Live
 from engine.explore.loop import NeedsLoop
 from engine.explore.model import announce, stepping
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
 from engine.explore.world import Ending, Setting, raise_the_curtain
 from engine.ports import Store
-from engine.stores import sqlite_statements
-from engine.stores.sqlite import SqliteDatabase
 
 _LANE: ContextVar[Lane] = ContextVar("walletrace_lane")
 
 
-class LiveDatabase:
-    """A SQLite file for gated runs, kept open from run to run, and a probe that looks on.
-
-    No verb ever waits inside SQLite: what would wait is not let go (busy timeout 0).
-    """
-
-    def __init__(self, database: SqliteDatabase, probe: sqlite3.Connection) -> None:
-        self.database = database
-        self.probe = probe
-
-    @classmethod
-    async def open(cls, path: Path, *, connections: int) -> Self:
-        database = await SqliteDatabase.open(
-            path,
-            connections=connections,
-            synchronous="OFF",
-            busy_timeout_s=0.0,
-            lease_s=3600.0,
-            now_ms=lambda: 0,
-        )
-        return cls(database, sqlite3.connect(path, isolation_level=None, timeout=0.0))
-
-    async def close(self) -> None:
-        self.probe.close()
-        await self.database.close()
+# Steps, and how they are taken, for which the database is asked.
+_ASKS_NOTHING = frozenset({"invoke", "sweep", "backoff", "acquire", "cache_get", "cache_put"})
+_TAKES_EFFECT = frozenset({How.GO, How.LOSE, How.UNHEARD})
 
 
 class GatedWorld:
     """One run of one setting on a live database. `open` resets the database."""
 
-    def __init__(self, setting: Setting, live: LiveDatabase) -> None:
+    def __init__(self, setting: Setting, live: Live) -> None:
         self._live = live
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
@@ -73,8 +48,8 @@ class GatedWorld:
         self._house = raise_the_curtain(setting, self.stage, self._session)
 
     @classmethod
-    async def open(cls, setting: Setting, live: LiveDatabase) -> Self:
-        await live.database.reset(setting.scenario.openings)
+    async def open(cls, setting: Setting, live: Live) -> Self:
+        await live.reset(setting.scenario.openings)
         world = cls(setting, live)
         await world._settle()
         return world
@@ -85,16 +60,15 @@ class GatedWorld:
         match step.kind:
             case "acquire":
                 return step.args[0].held_by is None
-            case "take":
-                key = step.args[0]
-                free = sqlite_statements.lease_is_free(self._live.probe, key, 0)
-                return self._unlocked(lane) and (free or key in self._run_out)
-            case "begin":
-                waits = step.args[0] == "immediate" and not step.options
-                return not waits or self._unlocked(lane)
-            case "write" | "give" | "decide" | "guarded" | "group":
-                return lane.in_transaction or self._unlocked(lane)
-        return True
+            case "take" if step.args[0] in self._leases():
+                return False
+        return self._live.ready(lane, step)
+
+    def awaits(self, lane: Lane) -> str:
+        return self._live.awaits(lane)
+
+    async def locks(self, lane: Lane) -> tuple[str, ...]:
+        return await self._live.locks(lane)
 
     def in_transaction(self, lane: Lane) -> bool:
         return lane.in_transaction
@@ -104,14 +78,36 @@ class GatedWorld:
 
     async def advance(self, lane: Lane, how: How) -> Any:
         self._results.pop(lane, None)
-        assert lane.pending is not None
+        step, session = lane.pending, self._asked.get(lane)
+        assert step is not None
+        asks = how in _TAKES_EFFECT and step.kind not in _ASKS_NOTHING
+        if asks:
+            await self._prepare(lane, session, step)
+        elif how is How.BUSY:
+            await self._live.fail(lane)
+        elif how is How.DROP:
+            await self._hang_up(lane)
         if how is How.CANCEL:
             self._tasks[lane].cancel()
         else:
             self._permits.pop(lane).set_result(how)
         lane.pending = None
         await self._settle()
-        return self._results.get(lane)
+        result = self._results.get(lane)
+        if asks:
+            await self._live.moved(lane, step, result)
+        await self._live.look(self.stage.lanes)
+        return result
+
+    async def _prepare(self, lane: Lane, session: Store | None, step: Step) -> None:
+        if step.kind == "take" and not lane.in_transaction:
+            key = step.args[0]
+            if key in self._run_out:
+                # Only now: at the time when it ran out another may have been writing.
+                self._run_out.remove(key)
+                await self._live.run_out(key)
+            self._takers[key] = lane
+        await self._live.prepare(lane, session, step)
 
     async def crash(self, number: int) -> None:
         struck = [lane for lane in self.stage.lanes if lane.instance == number and not lane.ended]
@@ -122,8 +118,10 @@ class GatedWorld:
         await self._settle()
         for lane in struck:
             await self._hang_up(lane)
+            await self._roll_back(lane)
             await self.expire(lane)
         self._house.crashed(number)
+        await self._live.look(self.stage.lanes)
 
     async def sweep(self, number: int) -> None:
         self._house.swept(number)
@@ -140,26 +138,22 @@ class GatedWorld:
                 self._tasks[lane].cancel()
             tasks = [self._tasks[lane] for lane in unfinished]
             await asyncio.gather(*tasks, return_exceptions=True)
-        for sessions in self._sessions.values():
-            for session in sessions:
-                await session.rollback()
+        for lane in self._sessions:
+            await self._roll_back(lane)
 
     async def balances(self) -> Mapping[str, int]:
-        rows = sqlite_statements.balances(self._live.probe)
+        rows = await self._live.balances()
         return {account: row.balance for account, row in rows.items()}
 
     async def ending(self) -> Ending:
-        probe = self._live.probe
         held = [f"mutex {m.name}" for m in self.stage.mutexes if m.held_by is not None]
+        leases = [f"lease on {key}" for key in self._leases()]
         open_ = [f"transaction of {lane.name}" for lane in self.stage.lanes if lane.in_transaction]
-        return Ending(
-            sqlite_statements.balances(probe),
-            tuple(sqlite_statements.log_rows(probe, None, 0, None)),
-            tuple(held + [f"lease on {key}" for key in self._leases()] + open_),
-        )
+        rows, log = await self._live.books(self.stage.lanes)
+        return Ending(rows, log, tuple(held + leases + open_))
 
     def _session(self) -> Store:
-        session = self._live.database.session()
+        session = self._live.session()
         self._sessions.setdefault(self._get_current(), []).append(session)
         return SteppedStore(partial(self._ask, session), session.dialect)
 
@@ -238,8 +232,6 @@ class GatedWorld:
         return result
 
     async def _effect(self, lane: Lane, session: Store | None, step: Step, how: How) -> Any:
-        if how is How.DROP:
-            await self._hang_up(lane)
         if how is not How.UNHEARD and (refusal := told(how)):
             raise refusal
         match step.kind:
@@ -251,8 +243,6 @@ class GatedWorld:
             case "cache_get" | "cache_put":
                 verb = getattr(step.args[0], step.kind.removeprefix("cache_"))
                 return await verb(*step.args[1:])
-            case "take" if not lane.in_transaction:
-                self._take(lane, step.args[0])
         begun = step.kind == "begin"
         try:
             return await getattr(session, step.kind)(*step.args, **dict(step.options))
@@ -263,31 +253,15 @@ class GatedWorld:
             if step.kind in ("begin", "commit", "rollback"):
                 lane.in_transaction = begun
 
-    def _take(self, lane: Lane, key: str) -> None:
-        """Only a lease that is free is ever taken, and nobody writes meanwhile."""
-        if key in self._run_out:
-            self._run_out.remove(key)
-            self._live.probe.execute("UPDATE leases SET expires_ms = 0 WHERE key = ?", (key,))
-        self._takers[key] = lane
-
     async def _hang_up(self, lane: Lane) -> None:
-        """The lane's connection is lost, and its transaction with it; its leases stay."""
+        """The lane's connection is lost, and with it its transaction; its leases stay."""
+        await self._live.hang_up(lane, self._sessions.get(lane, ()))
+
+    async def _roll_back(self, lane: Lane) -> None:
         for session in self._sessions.get(lane, ()):
             await session.rollback()
         lane.in_transaction = False
 
     def _leases(self) -> list[str]:
         """The keys of leases that are held and have not run out."""
-        held = self._live.probe.execute("SELECT key FROM leases WHERE owner IS NOT NULL")
-        return sorted({key for (key,) in held.fetchall()} - self._run_out)
-
-    def _unlocked(self, lane: Lane) -> bool:
-        """SQLite's write lock is free. Only another client's open transaction can hold it."""
-        if not any(other.in_transaction for other in self.stage.lanes if other is not lane):
-            return True
-        try:
-            self._live.probe.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        self._live.probe.execute("ROLLBACK")
-        return True
+        return sorted(self._live.leases() - self._run_out)

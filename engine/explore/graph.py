@@ -7,59 +7,31 @@ share their future, and a question about real-time order still gets its exact an
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.explore.automaton import Automaton, Node, Outcome, awake
 from engine.explore.controller import SPINS_MAX
-from engine.explore.faults import Facts, Faults, How, fault_moves, told
+from engine.explore.faults import Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
 from engine.explore.independence import Learned
-from engine.explore.memory import buried, can_go, expired, holds_lease, rolled_back
+from engine.explore.leases import expired
+from engine.explore.moves import Common, Gone, State, Taken
 from engine.explore.past import Before, Masks, Past, remembered
-from engine.explore.recall import Memory
-from engine.explore.shared import Shared, acquired, affected, cached, recalling, stored_in
+from engine.explore.rules import RULES, in_ring
+from engine.explore.shared import (
+    Shared,
+    acquired,
+    affected,
+    cached,
+    facts_of,
+    recalling,
+    stored_in,
+    without,
+)
 from engine.explore.solo import CANCELLED, Input
 from engine.explore.steps import Step
-from engine.explore.tables import lookup, opened
+from engine.explore.tables import opened
 from engine.explore.world import Setting
-
-
-class Common:
-    """A `Shared` that exists once, with the moves that are known from it."""
-
-    __slots__ = ("memory", "moves", "shared")
-
-    def __init__(self, shared: Shared) -> None:
-        self.shared = shared
-        self.memory: Memory = dict(shared.memory)
-        self.moves: dict[Node, Gone | None] = {}
-
-
-# One place of the whole. Background work that goes on follows the clients, by name. All parts are
-# compared by identity, so a state is hashed in no time.
-State = tuple[tuple[Node, ...], Common, Past]
-
-
-class Gone(NamedTuple):
-    """A step that was taken. `alone`: no background work came or went. `news`: for the past."""
-
-    alone: bool
-    news: bool
-    node: Node
-    common: Common
-    outcomes: tuple[Outcome, ...]
-    step: Step
-    result: Any
-    freed: tuple[MutexId, ...]
-
-
-class Taken(NamedTuple):
-    """A move and the state it leads to."""
-
-    lane: int
-    how: How
-    state: State
-    gone: Gone | None
 
 
 class Graph:
@@ -71,6 +43,8 @@ class Graph:
         self.faulted = faults != setting.scenario.faults
         self.learned = learned
         self.automaton = Automaton(setting, learned)
+        self.rules = RULES[setting.dialect]
+        self._can_go_on, self._performed = self.rules.can_go, self.rules.performed
         self._commons: dict[Shared, Common] = {}
         self._clients = len(setting.scenario.programs)
         self._coarse = len(learned.coarse)
@@ -123,8 +97,7 @@ class Graph:
         """Every move from here; none if all have ended, or nobody can go on."""
         nodes, common, past = state
         waiting = self.waiting(state)
-        able = [lane for lane in waiting if not nodes[lane].tired]
-        moves = [(lane, gone) for lane in able if (gone := self.gone(nodes[lane], common))]
+        moves = self._steps(state, waiting)
         if not moves:
             able = [n for n in waiting if nodes[n].tired and nodes[n].backoffs <= SPINS_MAX]
             moves = [(n, gone) for n in able if (gone := self.gone(awake(nodes[n]), common))]
@@ -142,10 +115,26 @@ class Graph:
             if not (node.ended or (node.after and not all(nodes[n].ended for n in node.after)))
         ]
 
-    def _can_go(self, node: Node, common: Common) -> bool:
-        return not node.tired and self.gone(node, common) is not None
+    def rings(self, common: Common) -> bool:
+        """Whether clients may wait for each other in a ring, and the database ends that."""
+        return self.rules.has_victims and len(common.shared.db.open) > 1
 
-    def _go(self, node: Node, common: Common) -> Gone | None:
+    def _steps(self, state: State, waiting: list[int]) -> list[tuple[int, Gone]]:
+        """The steps that clients can take at once, be it as a deadlock's victim."""
+        nodes, common, _ = state
+        able = [lane for lane in waiting if not nodes[lane].tired]
+        steps = [(lane, gone) for lane in able if (gone := self.gone(nodes[lane], common))]
+        if len(steps) == len(able) or not self.rings(common):
+            return steps
+        known, pending = dict(steps), {nodes[lane].name: nodes[lane].step for lane in able}
+        for lane in able:
+            node = nodes[lane]
+            if lane not in known and in_ring(self.rules, common.shared.db, node.name, pending):
+                victim = self._go(node, common, victim=True)
+                steps += [(lane, victim)] if victim else []
+        return sorted(steps, key=lambda step: step[0])
+
+    def _go(self, node: Node, common: Common, *, victim: bool = False) -> Gone | None:
         shared, step, name = common.shared, node.step, node.name
         assert step is not None
         answer: Any = None
@@ -160,9 +149,9 @@ class Graph:
             case "cache_get" | "cache_put":
                 shared, answer = cached(shared, node, step)
             case _:
-                if not can_go(shared.db, name, step):
+                if not (victim or self._can_go_on(shared.db, name, step)):
                     return None
-                shared, answer = stored_in(shared, name, step)
+                shared, answer = stored_in(shared, name, step, self._performed)
         given = Input(error=answer) if isinstance(answer, Exception) else Input(answer)
         return self._resumed(node, common, shared, given, step, answer)
 
@@ -222,7 +211,8 @@ class Graph:
     def _faults(self, state: State) -> Iterator[Taken]:
         nodes, common, past = state
         waiting = self.waiting(state)
-        facts = [self._facts(nodes[lane], common) for lane in waiting]
+        ready = dict(self._steps(state, waiting))
+        facts = [facts_of(common.shared, nodes[lane], lane in ready) for lane in waiting]
         numbers = {nodes[lane].name: lane for lane in waiting}
         for name, how in fault_moves(facts, past.faults):
             lane = numbers[name]
@@ -239,20 +229,6 @@ class Graph:
                     gone = self._struck(nodes[lane], common, how)
                     yield Taken(lane, how, self.after(state, lane, gone, left), gone)
 
-    def _facts(self, node: Node, common: Common) -> Facts:
-        db = common.shared.db
-        assert node.step is not None
-        return Facts(
-            node.name,
-            node.step.kind,
-            node.instance,
-            node.background,
-            node.shielded,
-            self._can_go(node, common),
-            lookup(db.open, node.name) is not None,
-            holds_lease(db, node.name),
-        )
-
     def _beside(self, node: Node, common: Common, how: How) -> Shared:
         """What happens to what is shared while the client's own step stays."""
         if how is How.EXPIRE:
@@ -266,9 +242,11 @@ class Graph:
         shared, step = common.shared, node.step
         assert step is not None
         if how in (How.LOSE, How.UNHEARD):
-            shared, _ = stored_in(shared, node.name, step)
+            shared, _ = stored_in(shared, node.name, step, self._performed)
         if how in (How.DROP, How.UNHEARD):
-            shared = shared._replace(db=rolled_back(shared.db, node.name))
+            shared = shared._replace(db=self.rules.hung_up(shared.db, node.name))
+        elif how is How.BUSY:
+            shared = shared._replace(db=self.rules.failed(shared.db, node.name))
         error = told(how)
         cancelled = how in (How.CANCEL, How.LOSE)
         given = CANCELLED if cancelled else Input(error=error)
@@ -284,16 +262,12 @@ class Graph:
             if node.ended or node.instance != number:
                 nodes.append(awake(node))
                 continue
-            db = buried(db, node.name)
+            db = self.rules.buried(db, node.name)
             if not node.background:
                 dead, lets_go = self.automaton.killed(node)
                 nodes.append(dead)
                 freed |= set(lets_go)
-        left_over = Shared(
-            db,
-            tuple(h for h in shared.held if h[0].instance != number and h[0] not in freed),
-            frozenset(pair for pair in shared.memory if pair[0].instance != number),
-            tuple(cache for cache in shared.caches if cache[0] != number),
-        )
+        assert number is not None
+        left_over = without(shared._replace(db=db), number, freed)
         same = self.past(past.done, past.before, left)
         return tuple(nodes), self.common(left_over), same

@@ -9,6 +9,8 @@ so: the move finds the same things and does the same with them.
 **The database.** A statement that commits on its own uses its rows, key and leases. A refused one
 has changed nothing. One inside a transaction depends on everything committed since the snapshot,
 and others are told of it only at the end: there the whole database is changed by each statement.
+Under PostgreSQL it may also hold and await locks, and one that is stopped (BUSY) lets them all go.
+To be a deadlock's victim depends on everything: on what all others are about to do.
 
 **Memory.** Between two steps code uses what its service instance remembers. Cells report the keys
 that were used, see `tracking`; memory elsewhere cannot be seen, and then all moves that talk to
@@ -33,6 +35,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
+from engine.errors import DeadlockVictim
 from engine.explore.controller import Taken
 from engine.explore.faults import How
 from engine.explore.steps import Step
@@ -68,6 +71,7 @@ ANY_CALL: Thing = ("calls",)
 _OWN_STEP = frozenset({How.GO, How.CANCEL, How.LOSE, How.BUSY, How.NO_CACHE})
 _WITHOUT_EFFECT = frozenset({How.CANCEL, How.BUSY, How.NO_CACHE})
 _TRANSACTION = frozenset({"begin", "commit", "rollback"})
+_READS_OR_LOCKS = frozenset({"read", "advisory"})
 _WRITES = frozenset({"write", "take", "give", "decide", "guarded", "group"})
 
 
@@ -109,7 +113,9 @@ class Uses:
         if how is not How.GO:
             # A budget that one fault uses up is no longer there for another one.
             self.change(("budget", "cancel" if how is How.LOSE else how))
-        if how in _WITHOUT_EFFECT:
+        if isinstance(result, DeadlockVictim):
+            self.everything = True  # whether there is a ring depends on all who wait
+        if how in _WITHOUT_EFFECT and not (how is How.BUSY and inside):
             return
         match step.kind:
             case "invoke":
@@ -120,7 +126,7 @@ class Uses:
                 self.add(("cache", place, step.args[1]), Use.LOOK)
             case "cache_put":
                 self.change(("cache", place, step.args[1]))
-            case kind if kind in _TRANSACTION or (inside and kind in _WRITES | {"read"}):
+            case kind if kind in _TRANSACTION or (inside and kind in _WRITES | _READS_OR_LOCKS):
                 self._waits(DATABASE)
             case "read":
                 self.add(DATABASE, Use.LOOK)

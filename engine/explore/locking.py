@@ -1,7 +1,8 @@
 """What each of PostgreSQL's statements locks, in which order, and what it does once it may.
 
-As `engine.stores.postgres_sql` has it: rows in sorted order, then what is inserted. A statement
-that finds its idempotency key locks nothing; one that is refused locks what it looked at to know.
+As `engine.stores.postgres_sql` has it: rows in sorted order, then leases, then what is inserted. A
+statement that finds its idempotency key locks nothing; one that is refused locks what it looked
+at to know. (In what order it looks is the planner's choice: EXPLAIN tells.)
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,16 +18,15 @@ STATEMENTS = frozenset({"read", "write", "guarded", "group", "advisory"})
 
 
 class Statement(NamedTuple):
-    """What it locks, the tables afterwards, and its answer.
+    """What it locks, in this order, the tables afterwards, and its answer.
 
-    `locks` are named as people would: "row alice", "key k", "advisory alice". What is inserted is
-    locked too: whoever inserts the same waits. `shares` are leases, which others may share.
+    Locks are named as people would: "row alice", "key k", "advisory alice", "lease alice". What is
+    inserted is locked too: whoever inserts the same waits. Leases are shared with other writes.
     """
 
     locks: tuple[str, ...]
     after: Tables
     answer: Any
-    shares: tuple[str, ...] = ()
 
 
 def statement(view: Tables, leases: Pairs[Lease], step: Step) -> Statement:
@@ -59,13 +59,25 @@ def _write(
     after, answer = written(view, leases, call, wanted, if_version, fence)
     if _is_known(view, call):
         return Statement((), view, answer)
-    held = sorted(k for k, token in fence.items() if (lookup(leases, k) or Lease()).token == token)
-    # One wallet that is there is found by its version; of several, the rows are locked first.
-    at_once = len(wanted) == 1 and wanted[0].version > 0 and not fence
-    refused = after is view if at_once else len(held) < len(fence)
-    locks = () if refused else _rows(view, [change.account for change in wanted])
-    shares = tuple(f"lease {key}" for key in held)
-    return Statement(locks + _inserted(view, after), after, answer, shares)
+    versions = {change.account: change.version for change in wanted}
+    rows = [(account, row) for account, row in view.rows if account in versions]
+    changed = [
+        number
+        for number, (account, row) in enumerate(rows, start=1)
+        if if_version and versions[account] not in (0, row.version)
+    ]
+    if len(wanted) == 1 and wanted[0].version > 0 and not fence:
+        looked_at = 0 if changed else 1  # found by its version too
+    else:
+        looked_at = changed[0] if changed else len(rows)
+    locks = tuple(f"row {account}" for account, _ in rows[:looked_at])
+    if not changed and len(rows) == sum(version > 0 for version in versions.values()):
+        locks += tuple(
+            f"lease {key}"
+            for key, token in sorted(fence.items())
+            if (lookup(leases, key) or Lease()).token == token
+        )
+    return Statement(locks + _inserted(view, after), after, answer)
 
 
 def _guarded(view: Tables, leases: Pairs[Lease], call: Call) -> Statement:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
 from engine.explore.faults import How
-from engine.explore.gated import GatedWorld, LiveDatabase
+from engine.explore.gated import GatedWorld
+from engine.explore.live import Live
 from engine.explore.model import ModelWorld
 from engine.explore.puppet import OWN, Puppet
 from engine.explore.stage import Lane
@@ -87,15 +88,15 @@ class LoopedModel(ModelWorld):
 class LoopedGated(GatedWorld):
     """The gated world: tasks run on the deterministic loop, their steps on the stock one."""
 
-    def __init__(self, setting: Setting, live: LiveDatabase, heard: Heard) -> None:
+    def __init__(self, setting: Setting, live: Live, heard: Heard) -> None:
         self._heard = heard
         self.troupe = Troupe(lambda: self.stage, self._adopt, self._changed, heard.asyncio)
         super().__init__(setting, live)
 
     @classmethod
-    async def open_on_loop(cls, setting: Setting, live: LiveDatabase, heard: Heard) -> Self:
+    async def open_on_loop(cls, setting: Setting, live: Live, heard: Heard) -> Self:
         """As `open`."""
-        await live.database.reset(setting.scenario.openings)
+        await live.reset(setting.scenario.openings)
         world = cls(setting, live, heard)
         await world._settle()
         return world

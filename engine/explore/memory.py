@@ -103,6 +103,11 @@ def buried(db: Database, lane: str) -> Database:
     return expired(rolled_back(db, lane), lane)
 
 
+def locks_of(db: Database, lane: str) -> tuple[str, ...]:
+    """The locks that the lane's transaction holds."""
+    return ("the write lock",) if db.writer == lane else ()
+
+
 def _changed(db: Database, tables: Tables, answer: T) -> tuple[Database, T]:
     """Somebody has committed these tables, and is given that answer."""
     return (db if tables is db.tables else _outdated(db)._replace(tables=tables)), answer

@@ -34,6 +34,9 @@ from engine.explore.steps import Step
 from engine.explore.tables import Database, Lease, Pairs, Tables, dropped, lookup, stored
 from engine.ports import inside_transactions, not_in_dialect, outside_transactions
 
+# Locks that a statement shares with others; only `take` and `give` wait for them.
+_SHARED = "lease "
+
 
 class NotModelled(UsageError):
     """The model does not know what the database would do, and does not guess."""
@@ -190,7 +193,7 @@ def _obstacle(
     db: Database, lane: str, own: Transaction, wanted: Statement
 ) -> str | SerializationFailed | None:
     """The first thing in the statement's way: a lane that holds a lock, or a newer row."""
-    for thing in wanted.shares + wanted.locks:
+    for thing in wanted.locks:
         if thing in own.locks:
             continue
         if own.snapshot is not None and _is_newer(db, own.snapshot, thing):
@@ -199,7 +202,7 @@ def _obstacle(
                 " (could not serialize access due to concurrent update)",
                 "try again",
             )
-        if thing in wanted.locks and (holder := _holder(db, lane, thing)) is not None:
+        if not thing.startswith(_SHARED) and (holder := _holder(db, lane, thing)) is not None:
             return holder
     return None
 
@@ -235,8 +238,8 @@ def _perform(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
         changed = wanted.after is not db.tables
         return db._replace(tables=wanted.after) if changed else db, wanted.answer
     seen = own.snapshot.tables if own.snapshot is not None else db.tables
-    locks = own.locks.union(wanted.locks, wanted.shares)
-    own = own._replace(wrote=_difference(seen, wanted.after), locks=locks)
+    wrote, locks = _difference(seen, wanted.after), own.locks.union(wanted.locks)
+    own = own._replace(wrote=wrote, locks=locks)
     return db._replace(open=stored(db.open, lane, own)), wanted.answer
 
 
@@ -264,7 +267,10 @@ def _over(tables: Tables, wrote: Tables) -> Tables:
     if not wrote.rows and not wrote.keys:
         return tables
     log = None if tables.log is None else tables.log + (wrote.log or ())
-    rows, keys = {**dict(tables.rows), **dict(wrote.rows)}, {**dict(tables.keys), **dict(wrote.keys)}
+    rows, keys = (
+        {**dict(tables.rows), **dict(wrote.rows)},
+        {**dict(tables.keys), **dict(wrote.keys)},
+    )
     gap = tables.gap or wrote.gap
     return Tables(tuple(sorted(rows.items())), tuple(sorted(keys.items())), gap, log)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.explore.faults import How, told
 from engine.explore.loop import NeedsLoop, by_hand
-from engine.explore.memory import MemoryDatabase
+from engine.explore.rules import MemoryDatabase
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
 from engine.explore.world import Ending, Setting, raise_the_curtain
@@ -44,13 +44,13 @@ class ModelWorld:
     """One run of one setting in the model."""
 
     def __init__(self, setting: Setting) -> None:
-        self._database = MemoryDatabase(setting.scenario.openings)
+        self._database = MemoryDatabase(setting.scenario.openings, setting.dialect)
         self._coroutines: dict[Lane, Coroutine[Any, Any, None]] = {}
         self._fresh: list[Lane] = []
         self._current: Lane | None = None
         self.stage = Stage(self._announce, self._get_current, self._launch)
         self._house = raise_the_curtain(
-            setting, self.stage, lambda: SteppedStore(self.stage.perform)
+            setting, self.stage, lambda: SteppedStore(self.stage.perform, setting.dialect)
         )
         self._start_fresh()
 
@@ -59,7 +59,13 @@ class ModelWorld:
         assert step is not None
         if step.kind == "acquire":
             return step.args[0].held_by is None
-        return self._database.ready(lane, step)
+        return self._database.ready(lane, self.stage.lanes)
+
+    def awaits(self, lane: Lane) -> str:
+        return self._database.awaits(lane)
+
+    async def locks(self, lane: Lane) -> tuple[str, ...]:
+        return self._database.locks_of(lane)
 
     def in_transaction(self, lane: Lane) -> bool:
         return self._database.in_transaction(lane)
@@ -86,6 +92,8 @@ class ModelWorld:
         """What the step does to the world, and its result; an error is one too."""
         if how is How.DROP:
             self._database.hang_up(lane)
+        elif how is How.BUSY:
+            self._database.fail(lane)
         if how not in (How.GO, How.LOSE, How.UNHEARD):
             return told(how)
         try:

@@ -22,6 +22,7 @@ from engine.explore.count import memory_mb
 from engine.explore.faults import Faults
 from engine.explore.frozen import Unfit
 from engine.explore.loop import no_loop
+from engine.explore.memory_postgres import NotModelled
 from engine.explore.outliving import Globals
 from engine.explore.reduction import explore_reduced
 from engine.explore.sampling import sample
@@ -73,6 +74,8 @@ async def explore_task(task: Task) -> Explored:
         # Models are driven by hand, and nothing is waited for.
         with no_loop() if task.graph else nullcontext():
             found = await _explored(task, started)
+    except NotModelled as why:
+        found = Explored(Verdict.UNKNOWN, (), 0, 0, {}, None, 0.0, str(why), "not explored")
     except UsageError:
         held.check()  # says better what is wrong
         raise

@@ -9,7 +9,7 @@ shifted the loss by one move, the whole cell is explored after it, up to a numbe
 import asyncio
 from collections.abc import Sequence
 
-from engine.explore.cells import explore_cell, in_worlds, setting_of
+from engine.explore.cells import dialect_of, explore_cell, in_worlds, setting_of
 from engine.explore.controller import Choose, Move, run_schedule
 from engine.explore.faults import Faults
 from engine.explore.scenario import Scenario
@@ -70,7 +70,7 @@ async def replay_as_far_as_possible(
     faults: Faults,
 ) -> Witness:
     """What happens under a schedule in code that takes other steps now than when it was found."""
-    setting = setting_of(scenario, lock, topology, wallet)
+    setting = setting_of(scenario, lock, topology, wallet, dialect_of(store))
 
     async def follow(open_world: OpenWorld, _: object) -> Witness:
         run = await run_schedule(await open_world(), faults, as_far_as_possible(schedule))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from engine.explore import leases, memory, memory_postgres
+from engine.explore.row_locks import wanted
 from engine.explore.stage import Lane
 from engine.explore.steps import Step
 from engine.explore.tables import Database, Tables, lookup, opened
@@ -14,12 +15,13 @@ from engine.ports import Dialect
 
 
 class Rules(NamedTuple):
-    """`waits_for` is the lane for whose transaction a step would wait, where that can be a ring.
+    """`has_victims`: the database ends deadlocks, and `waits_for` tells who waits for whom.
 
     `failed` is what a statement does that was stopped half-way, `hung_up` a lost connection,
     `buried` the death of a lane, `locks_of` what its transaction holds.
     """
 
+    has_victims: bool
     can_go: Callable[[Database, str, Step], bool]
     performed: Callable[[Database, str, Step], tuple[Database, Any]]
     waits_for: Callable[[Database, str, Step], str | None]
@@ -31,6 +33,7 @@ class Rules(NamedTuple):
 
 RULES: dict[Dialect, Rules] = {
     "sqlite": Rules(
+        False,
         memory.can_go,
         memory.performed,
         waits_for=lambda db, lane, step: None,  # no ring: who would close one is told BUSY
@@ -40,6 +43,7 @@ RULES: dict[Dialect, Rules] = {
         locks_of=memory.locks_of,
     ),
     "postgres": Rules(
+        True,
         memory_postgres.can_go,
         memory_postgres.performed,
         memory_postgres.waits_for,
@@ -83,6 +87,15 @@ class MemoryDatabase:
             return True
         steps = {other.name: other.pending for other in lanes}
         return in_ring(self._rules, self.state, lane.name, steps)
+
+    def awaits(self, lane: Lane) -> str:
+        """The lock that the lane's step waits for; "" if it waits for none."""
+        step, rules = lane.pending, self._rules
+        if step is None or rules.can_go(self.state, lane.name, step):
+            return ""
+        holder = rules.waits_for(self.state, lane.name, step)
+        held = () if holder is None else rules.locks_of(self.state, holder)
+        return next((str(lock) for lock in wanted(step) if str(lock) in held), "the write lock")
 
     def perform(self, lane: Lane, step: Step) -> Any:
         """Take the step; its answer, or the error it is answered with is raised."""

@@ -1,11 +1,12 @@
 """What all clients of a run share, as a value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from engine.explore.automaton import Node, Outcome
+from engine.explore.faults import Facts
 from engine.explore.frozen import MutexId
-from engine.explore.memory import performed
+from engine.explore.leases import holds_lease
 from engine.explore.recall import Item, remembering
 from engine.explore.steps import Step
 from engine.explore.tables import Database, Pairs, lookup, stored
@@ -45,6 +46,33 @@ def recalling(shared: Shared, changed: Mapping[Item, Any]) -> Shared:
     return shared._replace(memory=frozenset(remembering(dict(shared.memory), changed).items()))
 
 
+def without(shared: Shared, instance: int, freed: Set[MutexId]) -> Shared:
+    """The instance is gone, with its memory and its mutexes, and these others are free."""
+    return Shared(
+        shared.db,
+        tuple(
+            pair for pair in shared.held if pair[0].instance != instance and pair[0] not in freed
+        ),
+        frozenset(pair for pair in shared.memory if pair[0].instance != instance),
+        tuple(cache for cache in shared.caches if cache[0] != instance),
+    )
+
+
+def facts_of(shared: Shared, node: Node, ready: bool) -> Facts:
+    """What decides which faults may strike a client."""
+    assert node.step is not None
+    return Facts(
+        node.name,
+        node.step.kind,
+        node.instance,
+        node.background,
+        node.shielded,
+        ready,
+        lookup(shared.db.open, node.name) is not None,
+        holds_lease(shared.db, node.name),
+    )
+
+
 def cached(shared: Shared, node: Node, step: Step) -> tuple[Shared, Row | None]:
     """A cache's verb; newest wins, as in `engine.caches`."""
     assert node.instance is not None
@@ -59,7 +87,12 @@ def cached(shared: Shared, node: Node, step: Step) -> tuple[Shared, Row | None]:
     return shared._replace(caches=tuple(sorted(caches.items()))), None
 
 
-def stored_in(shared: Shared, lane: str, step: Step) -> tuple[Shared, Any]:
+def stored_in(
+    shared: Shared,
+    lane: str,
+    step: Step,
+    performed: Callable[[Database, str, Step], tuple[Database, Any]],
+) -> tuple[Shared, Any]:
     """A verb of the database, with its answer. Wrong arguments are the caller's to bear."""
     try:
         db, answer = performed(shared.db, lane, step)

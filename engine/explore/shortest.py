@@ -15,7 +15,8 @@ from engine.explore.controller import Taken as Told
 from engine.explore.count import LOOK_EVERY, Limits, limit_reached
 from engine.explore.ends import End, end_of
 from engine.explore.faults import BESIDE, How
-from engine.explore.graph import Graph, State, Taken
+from engine.explore.graph import Graph
+from engine.explore.moves import State, Taken
 from engine.explore.steps import Step
 
 Cost = tuple[int, int]  # faults, preemptions

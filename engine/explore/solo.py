@@ -89,7 +89,7 @@ class Solo:
             setting.scenario,
             setting.topology,
             setting.parts,
-            lambda: SteppedStore(self.stage.perform),
+            lambda: SteppedStore(self.stage.perform, setting.dialect),
         )
         client = Client(self.stage, house, self.lane, number)
         self._coroutine = play(program, client, self.lane)

@@ -79,12 +79,13 @@ def _refused(
     rows = dict(view.rows)
     for account, _, _, version in wanted:
         row = rows.get(account)
-        if version == 0 and row is not None:
-            return WalletExists(f"wallet {account!r} is there already", "use another name")
-        if version > 0 and row is None:
-            return UnknownWallet(f"wallet {account!r} went away", "create it first")
-        if if_version and row is not None and row.version != version:
+        if version == 0:
+            if row is not None:
+                return WalletExists(f"wallet {account!r} is there already", "use another name")
+        elif if_version and (row is None or row.version != version):
             return VersionChanged(f"{account} is no longer at version {version}", "read again")
+        elif row is None:
+            return UnknownWallet(f"wallet {account!r} went away", "create it first")
     return None
 
 

@@ -17,9 +17,10 @@ from engine.explore.count import Count, Limits, count
 from engine.explore.ends import End, end_of
 from engine.explore.faults import Faults
 from engine.explore.frozen import LearnedMore, Unfit
-from engine.explore.graph import Graph, State, Taken
+from engine.explore.graph import Graph
 from engine.explore.independence import Learned
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
+from engine.explore.moves import State, Taken
 from engine.explore.search import (
     Budget,
     Explored,

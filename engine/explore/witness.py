@@ -13,7 +13,7 @@ from engine.explore.controller import Move, Seen, Taken
 from engine.explore.faults import BESIDE, How
 from engine.explore.independence import Footprint, depend, touches
 from engine.explore.puppet import in_words
-from engine.explore.steps import Step, SteppedMutex
+from engine.explore.steps import Step, SteppedMutex, awaited
 from engine.explore.world import World
 from engine.history import Receipt
 from engine.money import show_cents
@@ -108,6 +108,7 @@ class Observer:
             self._asked[lane.name] = describe(step.args[0])
         before = self.events[-1].balances if self.events else None
         mutexes = [mutex.name for mutex in seen.world.stage.held_by(lane)]
+        locks = await seen.world.locks(lane)
         self.events.append(
             TimelineEvent(
                 step=len(self.events),
@@ -117,7 +118,7 @@ class Observer:
                 how=_HOW[how],
                 text=tell(step, seen.result, how),
                 balances=dict(await seen.world.balances()),
-                holds=tuple(mutexes + leases),
+                holds=(*mutexes, *leases, *locks),
                 wrong=_overwrites(step, how, seen.result, before),
                 # Background work of A, "A+1", goes on with what A had asked for.
                 request=self._asked.get(lane.name.partition("+")[0], ""),
@@ -155,10 +156,13 @@ def _waits(world: World) -> dict[str, str]:
     waits = {}
     for lane in world.stage.waiting():
         step = lane.pending
-        if step is not None and step.kind != "backoff" and not world.ready(lane):
-            named = step.kind in ("acquire", "take", "wait")
-            wanted = step.args[0] if named else "the write lock"
-            waits[lane.name] = str(getattr(wanted, "name", wanted))
+        if step is None:
+            continue
+        if step.kind not in ("acquire", "take", "wait"):
+            if lock := world.awaits(lane):
+                waits[lane.name] = lock
+        elif not world.ready(lane):
+            waits[lane.name] = awaited(step)
     return waits
 
 

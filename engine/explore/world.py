@@ -47,6 +47,14 @@ class World(Protocol):
         """Whether the lane's pending step could go on now."""
         ...
 
+    def awaits(self, lane: Lane) -> str:
+        """The lock of the database that the lane's pending step waits for; "" if for none."""
+        ...
+
+    async def locks(self, lane: Lane) -> tuple[str, ...]:
+        """The locks of the database that the lane's transaction holds, by name."""
+        ...
+
     def in_transaction(self, lane: Lane) -> bool:
         """Whether the lane has a transaction open."""
         ...

@@ -1,16 +1,16 @@
 """The closed loop: n asyncio clients, each asking again as soon as it was answered; then a verdict.
 
-Everything runs in this process, without Locust: the wallet, its lock strategy, and SQLite behind
-one thread. Figures come from the measured time only, the judgement from the whole run.
+All but a database server runs in this process, without Locust: the wallet, its lock strategy, and
+SQLite behind one thread. Figures come from the measured time only, the judgement from the whole
+run.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from time import perf_counter_ns
-from typing import Literal, cast
+from typing import cast, get_args
 
 from engine.cached_reads import CachedReads
 from engine.caches import MemoryCache
@@ -25,13 +25,15 @@ from engine.operations import Question
 from engine.ports import Store
 from engine.results import Load, LoadRun
 from engine.runtimes import AsyncioRuntime
-from engine.stores.sqlite import SqliteDatabase
+from engine.stores.opening import Database, Synchronous, open_database
 from engine.stores.working import Working
 from engine.timed import TimedRuntime, Watched
 from engine.verdicts import Break, Finding, Verdict
 from engine.wallet import WalletService
 
 CLIENTS_MAX = 1_000
+# A connection for each client, but no more than a server takes.
+CONNECTIONS_MAX = 64
 # After the end: if nobody was answered for so long, those who still wait do so for ever.
 LAST_ANSWERS_S = 10.0
 # A client that is failed at once must let the others, and the clock, run.
@@ -42,8 +44,7 @@ CLOSED_LOOP = (
     " and weighs less in the percentiles than it would for independent callers"
 )
 
-Synchronous = Literal["OFF", "NORMAL", "FULL"]
-_SYNCHRONOUS: dict[str, Synchronous] = {"OFF": "OFF", "NORMAL": "NORMAL", "FULL": "FULL"}
+_SYNCHRONOUS: dict[str, Synchronous] = {level: level for level in get_args(Synchronous)}
 
 
 async def run_round(
@@ -52,11 +53,11 @@ async def run_round(
     seconds: float,
     warmup_s: float,
     seed: int,
-    path: Path,
+    address: str,
     round: int,
     pin: bool = True,
 ) -> LoadRun:
-    """One round of `load` on the database file at `path`, which is emptied first.
+    """One round of `load` on the database at `address` (file or URL), which is emptied first.
 
     Cancelling it (Ctrl-C) ends the round early: the result, with the note INTERRUPTED, is of what
     was done till then. UsageError for a load that cannot be; what a lock strategy raises that is
@@ -65,8 +66,10 @@ async def run_round(
     workload = _checked(load, seconds, warmup_s)
     recorder = Recorder()
     with pinned(pin):
-        async with await SqliteDatabase.open(
-            path, synchronous=_SYNCHRONOUS[load.synchronous]
+        async with open_database(
+            address,
+            connections=min(load.clients, CONNECTIONS_MAX),
+            synchronous=_SYNCHRONOUS[load.synchronous],
         ) as database:
             await database.reset(workload.openings())
             runtime = AsyncioRuntime(random.Random(f"{seed}/runtime"))
@@ -104,7 +107,7 @@ def _checked(load: Load, seconds: float, warmup_s: float) -> Workload:
 
 
 def _wallet(
-    load: Load, database: SqliteDatabase, runtime: AsyncioRuntime, recorder: Recorder
+    load: Load, database: Database, runtime: AsyncioRuntime, recorder: Recorder
 ) -> WalletService:
     def working() -> Store:
         return Working(database.session(), load.work_ms / 1000)
@@ -112,7 +115,7 @@ def _wallet(
     timed = TimedRuntime(runtime)
     sessions: Callable[[], Store] = working if load.work_ms else database.session
     return WalletService(
-        Watched(lock_strategy(load.lock)(timed), recorder),
+        Watched(lock_strategy(load.lock, database.session().dialect)(timed), recorder),
         sessions,
         timed,
         reads=CachedReads(MemoryCache(), sessions, timed, recorder) if load.cache else None,
@@ -187,7 +190,7 @@ async def _pass(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
 
 
 async def _judged(
-    database: SqliteDatabase, workload: Workload, recorder: Recorder, stuck: int
+    database: Database, workload: Workload, recorder: Recorder, stuck: int
 ) -> tuple[Judgement, str]:
     """The judgement, and what kept the judge from one."""
     try:

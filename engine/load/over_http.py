@@ -19,10 +19,11 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from engine.errors import LoadFailed, UsageError
 from engine.results import Load, LoadRun, Percentiles
+from engine.stores.opening import Synchronous, borrowed, dialect_of
 from engine.verdicts import EXIT_USAGE, Break, Finding, Verdict
 
 START_S_MAX = 30.0
@@ -48,7 +49,6 @@ if __name__ == "__main__":
 _ANNOUNCEMENT = re.compile(r"serves on (?P<url>http://\S+)")
 LOCUSTFILES = ("wallet", "steady", "ramp", "spike")
 
-Synchronous = Literal["OFF", "NORMAL", "FULL"]
 Progress = Callable[[float, float], None]
 
 
@@ -62,6 +62,8 @@ def run_load(
     work_ms: float = 0.0,
     cache: bool = False,
     synchronous: Synchronous = "NORMAL",
+    store: str = "sqlite",
+    postgres_data: Path | None = None,
     seed: int = 0,
     round: int = 0,
     locustfile: str = "wallet",
@@ -69,11 +71,12 @@ def run_load(
     processes: int = 1,
     on_progress: Progress | None = None,
 ) -> LoadRun:
-    """Load a service with `workers` processes over a fresh SQLite file, and judge it by the money.
+    """Load a service with `workers` processes over one database, and judge it by the money.
 
-    `accounts` 1 is one hot account. `locustfile` is one of walletrace's (wallet, steady, ramp,
-    spike) or a path, `user_classes` names some of its users, and `processes` is how many Locust
-    has. `on_progress` is told (seconds of load so far, seconds in all). UsageError, LoadFailed.
+    `store` and `postgres_data`: see `stores.opening.borrowed`. `accounts` 1 is one hot account.
+    `locustfile` is one of walletrace's (wallet, steady, ramp, spike) or a path, `user_classes`
+    names some of its users, and `processes` is how many Locust has. `on_progress` is told (seconds
+    of load so far, seconds in all). UsageError, LoadFailed, SystemFault.
     """
     file = _locustfile(locustfile)
     if run_time_s < 1 or users < 1:
@@ -87,6 +90,7 @@ def run_load(
         cache=cache,
         workers=workers,
         synchronous=synchronous,
+        store=dialect_of(store),
     )
     arguments = [
         *("-f", str(file), "--headless", "--only-summary", "--run-time", f"{run_time_s}s"),
@@ -95,9 +99,12 @@ def run_load(
         *_several(processes),
         *user_classes,
     ]
-    with TemporaryDirectory(prefix="walletrace-load-") as name:
+    with (
+        TemporaryDirectory(prefix="walletrace-load-") as name,
+        borrowed(store, postgres_data=postgres_data) as address,
+    ):
         folder = Path(name)
-        with _service(load, folder) as url:
+        with _service(load, address, folder) as url:
             result = _locust([*arguments, "--host", url], folder, run_time_s, on_progress)
     return _joined(load, round, result)
 
@@ -123,10 +130,10 @@ def _several(processes: int) -> list[str]:
 
 
 @contextmanager
-def _service(load: Load, folder: Path) -> Iterator[str]:
+def _service(load: Load, address: str, folder: Path) -> Iterator[str]:
     """The URL of a service that is ready."""
     settings = {
-        "database": str(folder / "wallet.sqlite"),
+        "database": address,
         "lock": load.lock,
         "port": 0,
         "workers": load.workers,

@@ -6,10 +6,10 @@ operations. `stats.ratios` compares what comes out.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
@@ -17,6 +17,7 @@ import uvloop
 from engine.errors import UsageError, WalletraceError
 from engine.load.driver import INTERRUPTED, run_round
 from engine.results import Load, LoadRun
+from engine.stores.opening import borrowed, located
 
 ROUNDS_MAX = 1_000
 
@@ -44,39 +45,52 @@ def compare(
     warmup_s: float = 0.2,
     seed: int = 0,
     pin: bool = True,
+    stores: Mapping[str, str] | None = None,
+    postgres_data: Path | None = None,
     on_progress: Progress = lambda run, done, of: None,
 ) -> list[LoadRun]:
     """Each load once in every round, in turn; `seconds` are those of one run.
 
     Runs on uvloop, as the service does. Ctrl-C raises Interrupted with the runs there are.
-    `on_progress(run, done, of)` follows every run. UsageError as in `run_round`, and for a user's
-    lock strategy that fails.
+    `stores` says where "sqlite" and "postgres" are, by default a new file for each run and an
+    embedded server; see `stores.opening.borrowed`. `on_progress(run, done, of)` follows every run.
+    UsageError as in `run_round`, and for a user's lock strategy that fails; SystemFault.
     """
     if not 1 <= rounds <= ROUNDS_MAX:
         raise UsageError(f"{rounds} rounds", f"use 1 to {ROUNDS_MAX}")
     runs: list[LoadRun] = []
     turns = [(round, load) for round in range(rounds) for load in loads]
-    with TemporaryDirectory(prefix="walletrace-bench-") as folder:
-        try:
+    try:
+        with ExitStack() as stack:
+            places = {
+                name: _place((stores or {}).get(name, name), postgres_data, stack)
+                for name in {load.store for load in loads}
+            }
             for round, load in turns:
-                path = Path(folder) / f"{len(runs)}.db"
-                work = run_round(
-                    load,
-                    seconds=seconds,
-                    warmup_s=warmup_s,
-                    seed=seed + round,
-                    path=path,
-                    round=round,
-                    pin=pin,
-                )
-                runs.append(_finished(work, load))
-                _remove(path)
+                with located(places[load.store]) as address:
+                    work = run_round(
+                        load,
+                        seconds=seconds,
+                        warmup_s=warmup_s,
+                        seed=seed + round,
+                        address=address,
+                        round=round,
+                        pin=pin,
+                    )
+                    runs.append(_finished(work, load))
                 on_progress(runs[-1], len(runs), len(turns))
                 if INTERRUPTED in runs[-1].note:
                     raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            raise Interrupted(runs) from None
+    except KeyboardInterrupt:
+        raise Interrupted(runs) from None
     return runs
+
+
+def _place(store: str, postgres_data: Path | None, stack: ExitStack) -> str:
+    """One address for all runs; "sqlite" keeps its name, which stands for a new file each time."""
+    if store == "sqlite" and postgres_data is None:
+        return store
+    return stack.enter_context(borrowed(store, postgres_data=postgres_data))
 
 
 def _finished(work: Coroutine[Any, Any, LoadRun], load: Load) -> LoadRun:
@@ -90,9 +104,3 @@ def _finished(work: Coroutine[Any, Any, LoadRun], load: Load) -> LoadRun:
             raise  # ours; a user's own strategy is module:attribute
         told = f"{type(error).__name__}: {error}"
         raise UsageError(f"{load.lock} failed ({told})", "mend it; explore it first") from error
-
-
-def _remove(path: Path) -> None:
-    """The database with its WAL: a long comparison must not fill the disk."""
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink()

@@ -30,7 +30,7 @@ from engine.service.problems import HttpRefusal, problem_of
 from engine.service.routes import ROUTES, Endpoint, Mutation, Page, Question
 from engine.service.server_timing import NotingMonitor, noting
 from engine.service.settings import Settings
-from engine.stores.sqlite import SqliteDatabase
+from engine.stores.opening import Database, dialect_of, open_database
 from engine.stores.working import Working
 from engine.timed import TimedRuntime, Watched
 from engine.wallet import WalletService
@@ -56,9 +56,7 @@ async def opened(
     logger = operation_logger(enabled=settings.operation_lines)
     monitor = NotingMonitor(PrometheusMonitor(registry, logger))
     runtime = AsyncioRuntime()
-    async with await SqliteDatabase.open(
-        settings.database, synchronous=settings.synchronous
-    ) as database:
+    async with open_database(settings.database, synchronous=settings.synchronous) as database:
         sessions = _sessions(database, settings.work_ms / 1000)
         wallet = _wallet(settings, sessions, TimedRuntime(runtime), monitor)
         orders = OrderService(wallet, sessions, fulfil)
@@ -71,14 +69,14 @@ async def opened(
             await runtime.drain()
 
 
-def _sessions(database: SqliteDatabase, work_s: float) -> Callable[[], Store]:
+def _sessions(database: Database, work_s: float) -> Callable[[], Store]:
     return (lambda: Working(database.session(), work_s)) if work_s else database.session
 
 
 def _wallet(
     settings: Settings, sessions: Callable[[], Store], runtime: Runtime, monitor: Monitor
 ) -> WalletService:
-    lock = Watched(lock_strategy(settings.lock)(runtime), monitor)
+    lock = Watched(lock_strategy(settings.lock, dialect_of(settings.database))(runtime), monitor)
     reads = (
         CachedReads(MemoryCache(), sessions, runtime, monitor)
         if settings.cached

@@ -13,7 +13,7 @@ from engine.money import parse_cents, show_cents
 from engine.orders import OrderService
 from engine.ports import Row
 from engine.service import messages
-from engine.stores.sqlite import SqliteDatabase
+from engine.stores.opening import Database
 from engine.verdicts import Verdict
 from engine.wallet import WalletService
 
@@ -24,7 +24,7 @@ class Services:
 
     wallet: WalletService
     orders: OrderService
-    database: SqliteDatabase
+    database: Database
     metrics: CollectorRegistry
     document: bytes = b""
 

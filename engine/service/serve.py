@@ -1,6 +1,6 @@
 """`walletrace serve`: starts the worker processes, says where they listen, and ends with them.
 
-Workers share nothing but the port and the database file: each has its own locks and cache, which
+Workers share nothing but the port and the database: each has its own locks and cache, which
 is what a mutex in memory meets as soon as a service runs in more than one process.
 """
 
@@ -11,19 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
 from engine.catalog import lock_strategy
-from engine.errors import StoreUnavailable, UsageError
+from engine.errors import SystemFault, UsageError
 from engine.service.settings import Settings
 from engine.service.sockets import reserved_port
 from engine.service.worker import GRACE_S, METRICS_DIR_VARIABLE, work
-from engine.stores.sqlite import SqliteDatabase
+from engine.stores.opening import dialect_of, located, open_database
 from engine.verdicts import EXIT_FAULT, EXIT_OK, EXIT_USAGE
 
 __all__ = ["Settings", "run"]
@@ -57,19 +58,23 @@ def run(settings: Settings) -> int:
     """
     try:
         # Asked once here, so that what cannot work is told once and not by every worker.
-        lock_strategy(settings.lock, "sqlite")
+        lock_strategy(settings.lock, dialect_of(settings.database))
         if settings.workers < 1:
             raise UsageError(f"{settings.workers} workers", "use 1 or more")
-        asyncio.run(_prepare(settings))
-        with _signals() as stop, reserved_port(settings.host, settings.port) as port:
-            return _serve(settings, port, stop)
-    except (UsageError, StoreUnavailable) as error:
+        data = None if settings.postgres_data is None else Path(settings.postgres_data)
+        with _signals() as stop, located(settings.database, postgres_data=data) as address:
+            # Workers are told where it is: an embedded server is started once, here.
+            settings = replace(settings, database=address, postgres_data=None)
+            asyncio.run(_prepare(address))
+            with reserved_port(settings.host, settings.port) as port:
+                return _serve(settings, port, stop)
+    except (UsageError, SystemFault) as error:
         _complain(str(error))
         return EXIT_USAGE
 
 
-async def _prepare(settings: Settings) -> None:
-    async with await SqliteDatabase.open(settings.database):
+async def _prepare(address: str) -> None:
+    async with open_database(address):
         pass
 
 

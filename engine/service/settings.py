@@ -1,19 +1,22 @@
 """What `serve` can be told; frozen, so that it can be handed to every worker process."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from engine.stores.opening import Synchronous
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`port` 0 takes a free one. `cache` None: on with one worker, off with several, since each
-    process would keep its own and show balances that another has changed meanwhile.
+    """`database` and `postgres_data`: see `stores.opening.located`. `port` 0 takes a free one.
 
-    `work_ms` is a declared delay inside the locked section. Locks idle for `idle_s` are forgotten
-    every `sweep_s`. `operation_lines` writes one JSON line for each mutation to standard error.
+    `cache` None: on with one worker, off with several, since each process would keep its own and
+    show balances that another has changed meanwhile. `work_ms` is a declared delay inside the
+    locked section. Locks idle for `idle_s` are forgotten every `sweep_s`. `operation_lines` writes
+    one JSON line for each mutation to standard error.
     """
 
     database: str
+    postgres_data: str | None = None
     lock: str = "per-user"
     host: str = "127.0.0.1"
     port: int = 8000
@@ -22,7 +25,7 @@ class Settings:
     work_ms: float = 0.0
     idle_s: float = 60.0
     sweep_s: float = 10.0
-    synchronous: Literal["OFF", "NORMAL", "FULL"] = "NORMAL"
+    synchronous: Synchronous = "NORMAL"
     operation_lines: bool = False
 
     @property

@@ -93,6 +93,8 @@ class PostgresDatabase:
             **_SETTINGS,
             "synchronous_commit": "on" if synchronous_commit else "off",
             "lock_timeout": f"{LOCK_WAIT_S_MAX:g}s",
+            # The locks of a process that stands still are freed too, not only those of a dead one.
+            "idle_in_transaction_session_timeout": f"{LOCK_WAIT_S_MAX:g}s",
         }
         pool = Pool(url, connections, {**fixed, **(settings or {})}, LOCK_WAIT_S_MAX)
         database = cls(pool, int(lease_s * 1000), now_ms)
@@ -153,6 +155,11 @@ class PostgresStore:
     @property
     def dialect(self) -> Dialect:
         return "postgres"
+
+    @property
+    def pinned(self) -> Connection | None:
+        """The connection of the open transaction, for who looks on."""
+        return self._pinned
 
     async def read(
         self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""

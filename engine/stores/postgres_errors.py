@@ -19,8 +19,9 @@ from engine.errors import (
 )
 
 # Classes of SQLSTATE in which the connection is gone (https://www.postgresql.org/docs/18,
-# appendix A): connection exceptions, operator intervention, and outcomes that nobody knows.
-_LOST = ("08", "57P", "40003")
+# appendix A): connection exceptions, idle for too long inside a transaction, operator intervention,
+# and outcomes that nobody knows.
+_LOST = ("08", "25P03", "57P", "40003")
 
 _Meaning = tuple[type[SystemFault], str, str]
 _BY_STATE: dict[str, _Meaning] = {
@@ -53,7 +54,7 @@ def typed_error(error: Exception, *, may_have_happened: bool) -> Exception:
     ):
         return error
     kind = StoreUnavailable if may_have_happened else Undone
-    return kind(f"the connection to the database was lost ({_said(error)})", "try again")
+    return kind(f"no connection to the database ({_said(error)})", "try again")
 
 
 def _reported(error: asyncpg.PostgresError, state: str) -> SystemFault:

@@ -34,7 +34,7 @@ class Pool:
         # None stands for a connection that is yet to be made. The last used is used next.
         self._free: list[Connection | None] = [None] * size
         self._lent: set[Connection] = set()
-        self._under_way = 0
+        self._busy: set[Connection] = set()
         self._idle = asyncio.Event()
         self._turns = asyncio.Semaphore(size)
         self._closed = False
@@ -46,16 +46,26 @@ class Pool:
         else:
             await self._turns.acquire()
         connection = self._free.pop()
+        if connection is None or connection.is_closed() or self._closed:
+            connection = await self._renewed()
+        self._lent.add(connection)
+        return connection
+
+    async def _renewed(self) -> Connection:
+        """A new connection in this turn, which is passed on if there is none to be had."""
+        connection = None
+
+        async def connect() -> None:
+            nonlocal connection
+            connection = await self._connect()
+
         try:
             if self._closed:
                 raise Undone("the database connection is closed", "open the database again")
-            if connection is None or connection.is_closed():
-                connection = None
-                connection = await wait_out(self._connect())
+            await wait_out(connect())  # in a task, since asyncpg.connect has a timeout of its own
         except BaseException:
-            self._return(connection)
+            self._return(connection)  # there is one if only the caller was cancelled
             raise
-        self._lent.add(connection)
         return connection
 
     async def _queue(self) -> None:
@@ -104,7 +114,7 @@ class Pool:
     async def run(self, connection: Connection, work: Work[T], *, commits: bool) -> T:
         """`work` on `connection`, waited out. `commits`: a lost connection leaves it in doubt."""
         started_ns = perf_counter_ns()
-        self._under_way += 1
+        self._busy.add(connection)
         try:
             return await uncancelled(work(connection))
         except Exception as error:
@@ -114,8 +124,8 @@ class Pool:
                 ) from error
             raise typed_error(error, may_have_happened=commits) from error
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._busy.discard(connection)
+            if not self._busy:
                 self._idle.set()
             timings = CURRENT.get()
             if timings is not None:
@@ -134,7 +144,9 @@ class Pool:
         """Close every connection; statements under way are finished first."""
         self._closed = True
         self._idle.clear()
-        if self._under_way:
+        for connection in self._lent - self._busy:
+            connection.terminate()  # its transaction ends, and with it what others may wait for
+        if self._busy:
             await self._idle.wait()
         for connection in self._lent:
             connection.terminate()

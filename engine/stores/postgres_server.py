@@ -118,7 +118,8 @@ def embedded_server(
                 f"PostgreSQL did not start in {home}: {said or 'it said nothing'}",
                 "name another --postgres-data directory",
             )
-        yield f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='/')}"
+        # With its port, which clients would else take from their environment.
+        yield f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='/')}&port=5432"
 
 
 def program(name: str) -> Path:

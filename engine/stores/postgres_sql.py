@@ -102,13 +102,15 @@ GUARDED_ONE = _writing(
     5,
 )
 
-# The same for several wallets, each parameter an array.
+# The same for several wallets, each parameter an array. Computed from the rows as they were locked:
+# PostgreSQL checks `balance_cents >= 0` for the statement's snapshot of a row too, before it finds
+# that there is a newer one.
 GUARDED = _writing(
     """asked AS (
         SELECT * FROM unnest($4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
             AS asked(account, description, delta, least, most)
     ), locked AS MATERIALIZED (
-        SELECT account, balance_cents FROM walletrace.wallets
+        SELECT account, balance_cents, version FROM walletrace.wallets
         WHERE account = ANY($4) ORDER BY account FOR UPDATE
     ),""",
     """granted AS (
@@ -118,10 +120,10 @@ GUARDED = _writing(
         )
     ), entries AS (
         UPDATE walletrace.wallets AS wallets
-        SET balance_cents = balance_cents + delta, version = version + 1 FROM asked, granted
-        WHERE wallets.account = asked.account
-        RETURNING wallets.account, description, balance_cents - delta AS before,
-            balance_cents AS after, version
+        SET balance_cents = locked.balance_cents + delta, version = locked.version + 1
+        FROM granted, asked JOIN locked USING (account) WHERE wallets.account = asked.account
+        RETURNING wallets.account, description, locked.balance_cents AS before,
+            wallets.balance_cents AS after, wallets.version
     )""",
     5,
 )

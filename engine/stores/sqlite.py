@@ -36,7 +36,7 @@ from engine.ports import (
     not_in_dialect,
     outside_transactions,
 )
-from engine.stores import sqlite_schema, sqlite_statements, sqlite_transactions
+from engine.stores import sqlite_group, sqlite_schema, sqlite_statements, sqlite_transactions
 from engine.stores.lines import Lines
 from engine.stores.sqlite_hop import Work, connected, hop, wait_out
 from engine.timings import CURRENT
@@ -241,7 +241,7 @@ class SqliteStore:
     async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
         self._refuse_inside("group")
         now_ms = self._database.now_ms()
-        return await self._alone(lambda c: sqlite_statements.group(c, calls, now_ms))
+        return await self._alone(lambda c: sqlite_group.group(c, calls, now_ms))
 
     async def advisory(self, keys: tuple[str, ...]) -> None:
         raise not_in_dialect("advisory locks", self.dialect)

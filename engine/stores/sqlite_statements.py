@@ -6,21 +6,18 @@ is its own transaction. No cursor stays open, since an unread one would pin the 
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.errors import (
-    BusinessError,
     FenceLost,
     UnknownWallet,
     VersionChanged,
     WalletExists,
-    WalletraceError,
 )
 from engine.history import Entry, LogRow, Receipt
 from engine.operations import Open, description_for, fingerprint
 from engine.ports import Call, Change, Earlier, Row, Snapshot
 from engine.stores.guards import guards
-from engine.stores.sqlite_transactions import whole
 
 Connection = sqlite3.Connection
 
@@ -104,28 +101,18 @@ def guarded(connection: Connection, call: Call, time_ms: int) -> Receipt:
     return _recorded(connection, call, tuple(entries), time_ms)
 
 
-def group(
-    connection: Connection, calls: tuple[Call, ...], time_ms: int
-) -> tuple[Receipt | WalletraceError, ...]:
-    """All the calls inside the open transaction; one that is refused changes nothing."""
-    answers: list[Receipt | WalletraceError] = []
-    for call in calls:
-        try:
-            if len(call.accounts) == 1:  # refused, it has changed nothing that a savepoint undoes
-                answers.append(guarded(connection, call, time_ms))
-            else:
-                answers.append(
-                    whole(connection, lambda c, call=call: guarded(c, call, time_ms))  # type: ignore[misc]
-                )
-        except BusinessError as error:
-            answers.append(error)
-    return tuple(answers)
-
-
 def _recorded(
     connection: Connection, call: Call, entries: tuple[Entry, ...], time_ms: int
 ) -> Receipt:
     """The receipt of what was changed, after log rows and key."""
+    record(connection, [(call, entries)], time_ms)
+    return Receipt(call.id, entries)
+
+
+def record(
+    connection: Connection, changed: Sequence[tuple[Call, tuple[Entry, ...]]], time_ms: int
+) -> None:
+    """Log rows and keys of calls that have changed balances."""
     connection.executemany(
         "INSERT INTO operation_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -140,16 +127,18 @@ def _recorded(
                 description_for(call.operation, entry.account),
                 time_ms,
             )
+            for call, entries in changed
             for entry in entries
         ],
     )
-    receipt = Receipt(call.id, entries)
-    if call.key is not None:
-        connection.execute(
-            "INSERT INTO idempotency_keys VALUES (?, ?, ?)",
-            (call.key, fingerprint(call.operation), json.dumps(receipt)),
-        )
-    return receipt
+    connection.executemany(
+        "INSERT INTO idempotency_keys VALUES (?, ?, ?)",
+        [
+            (call.key, fingerprint(call.operation), json.dumps((call.id, entries)))
+            for call, entries in changed
+            if call.key is not None
+        ],
+    )
 
 
 def _change(connection: Connection, change: Change, if_version: bool) -> Entry:

@@ -1,13 +1,14 @@
 """Await something to its end, whatever happens to the task that awaits it; without another task.
 
 `asyncio.shield` does the same for a coroutine by giving it a task of its own, which costs more than
-a statement on a fast database does. Here the coroutine runs in the caller's task, and only the
-futures that it waits for are shielded.
+a statement on a fast database does. Here the coroutine runs in the caller's task, and a future that
+it waits for is watched through another one.
 """
 
 import asyncio
 import types
 from collections.abc import Coroutine, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -40,14 +41,20 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
 
 
 def _waited(awaited: "asyncio.Future[Any] | None") -> Generator[Any, None, bool]:
-    """Wait once, shielded; True if the caller was cancelled. How `awaited` ended is not told."""
+    """Wait until `awaited` has ended, in whatever way; True if the caller was cancelled instead."""
     try:
         if awaited is None:
             yield
         else:
-            yield from asyncio.shield(awaited)
+            # What a task waits for is what its cancellation cancels: so it waits for this.
+            ended = awaited.get_loop().create_future()
+            awaited.add_done_callback(partial(_tell, ended))
+            yield from ended
     except asyncio.CancelledError:
-        return awaited is None or not awaited.cancelled()
-    except Exception:
-        pass
+        return True
     return False
+
+
+def _tell(ended: "asyncio.Future[None]", _: "asyncio.Future[Any]") -> None:
+    if not ended.done():
+        ended.set_result(None)

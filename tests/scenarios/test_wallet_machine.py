@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from engine.cached_reads import CachedReads
 from engine.caches import MemoryCache
-from engine.catalog import LOCK_STRATEGIES, strategies_on
+from engine.catalog import strategies_on
 from engine.checks.ledger import audit, rebuild
 from engine.errors import BusinessError, CacheUnavailable, KeyReused, OrderRejected
 from engine.history import Receipt
@@ -36,6 +36,7 @@ from engine.runtimes import AsyncioRuntime
 from engine.stores.sqlite import SqliteDatabase
 from engine.wallet import WalletService
 from scenarios.program_strategies import ACCOUNTS, KEYS, accounts, cents, operations, questions
+from tests.engine.insisting import insisting
 
 CACHE_TTL_S = 60.0
 Answer = Receipt | str  # a refusal by its code
@@ -127,7 +128,7 @@ class WalletMachine(RuleBasedStateMachine):
         self.runtime = SteadyRuntime(self.clock)
         sessions = self.database.session
         reads = CachedReads(self.cache, sessions, self.runtime)
-        strategy = LOCK_STRATEGIES[lock](self.runtime)
+        strategy = insisting(lock, self.runtime)
         self.wallet = WalletService(strategy, sessions, self.runtime, reads=reads)
         self.orders = OrderService(self.wallet, sessions, self._fulfil)
 

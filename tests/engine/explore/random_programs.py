@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from engine.explore.world import Setting
 from engine.history import Entry, Receipt
 from engine.locks.body import changes, leased
 from engine.operations import Add, Balance, Operation, Question, Transfer, Withdraw
-from engine.ports import Call, Row, Runtime, Store
+from engine.ports import Call, Dialect, Row, RowLocking, Runtime, Store
 
 ACCOUNTS = ("x", "y")
 NAMES = "ABC"
@@ -39,6 +39,7 @@ class RandomProgram:
     faults: Faults
     topology: str
     cached: bool
+    dialect: Dialect = "sqlite"
 
     def setting(self) -> Setting:
         scenario = Scenario(
@@ -58,7 +59,8 @@ class RandomProgram:
         for name, requests in zip(NAMES, self.clients, strict=False):
             mutations = [script for asked, _, script in requests if not isinstance(asked, Balance)]
             scripts |= {f"{name}.{n}": script for n, script in enumerate(mutations, start=1)}
-        return Setting(scenario, self.topology, Parts(partial(Scripted, scripts=scripts)))
+        parts = Parts(partial(Scripted, scripts=scripts))
+        return Setting(scenario, self.topology, parts, self.dialect)
 
 
 async def _play(requests: tuple[Request, ...], client: Client) -> None:
@@ -109,8 +111,18 @@ class _Playing:
         if seen.earlier is not None:
             self.receipt = seen.earlier.answer(self.call)
 
+    async def row(self, account: str, lock: RowLocking) -> None:
+        seen = await self.store.read((account,), lock=lock)
+        self.rows = {**self.rows, **seen.rows}
+
+    async def advisory(self, key: str) -> None:
+        await self.store.advisory((key,))
+
+    async def guarded(self) -> None:
+        self.receipt = await self.store.guarded(self.call)
+
     async def write(self, if_version: bool) -> None:
-        if not self.rows:
+        if not set(self.call.accounts) <= set(self.rows):
             await self.read()
         changed = changes(self.call, self.rows)
         self.receipt = await self.store.write(
@@ -191,19 +203,57 @@ class _Playing:
 
 
 # So many interleavings brute force may have to run through, by a rough estimate.
-MANY = 50
+MANY: dict[Dialect, int] = {"sqlite": 50, "postgres": 260}
 
 
-def random_program(seed: int) -> RandomProgram:
+def random_program(seed: int, dialect: Dialect = "sqlite") -> RandomProgram:
     """The program of this seed: the first one drawn that is small enough for brute force."""
     rng = random.Random(seed)
     while True:
         drawn = _drawn(seed, rng)
+        if dialect == "postgres":
+            drawn = _for_postgres(drawn, rng)
         lengths = [sum(1 + _steps(script) for *_, script in asked) for asked in drawn.clients]
         moves = sum(lengths)
         many = math.factorial(moves) // math.prod(map(math.factorial, lengths))
-        if many * (1 if drawn.faults.none else moves) <= MANY:
+        if many * (1 if drawn.faults.none else moves) <= MANY[dialect]:
             return drawn
+
+
+def _for_postgres(drawn: RandomProgram, rng: random.Random) -> RandomProgram:
+    """The same with PostgreSQL's levels and locks in the place of SQLite's."""
+    clients = tuple(
+        tuple((asked, key, _with_locks(script, rng)) for asked, key, script in requests)
+        for requests in drawn.clients
+    )
+    return replace(drawn, clients=clients, dialect="postgres")
+
+
+def _with_locks(script: Script, rng: random.Random) -> Script:
+    changed: list[tuple[Any, ...]] = []
+    for verb, *about in script:
+        parts = [_with_locks(part, rng) if isinstance(part, tuple) else part for part in about]
+        if verb == "inside":
+            level = rng.choice(("read-committed", "read-committed", "repeatable-read"))
+            locks = rng.choice(_LOCKS)
+            parts = [level, (*rng.sample(locks, len(locks)), *parts[1])]
+        elif verb == "write" and rng.random() < 0.1 and len(script) == 1:
+            verb, parts = rng.choice(
+                (("guarded", []), ("inside", ["read-committed", (("write", True),)]))
+            )
+        changed.append((verb, *parts))
+    return tuple(changed)
+
+
+_LOCKS: tuple[Script, ...] = (
+    (),
+    (("row", "x", "wait"),),
+    (("row", "x", "wait"), ("row", "y", "wait")),
+    (("row", "x", "wait"), ("row", "y", "wait")),
+    (("row", "x", "nowait"),),
+    (("advisory", "x"), ("advisory", "y")),
+    (("advisory", "x"), ("row", "y", "wait")),
+)
 
 
 def _drawn(seed: int, rng: random.Random) -> RandomProgram:
@@ -227,7 +277,8 @@ def _drawn(seed: int, rng: random.Random) -> RandomProgram:
 
 def _steps(script: Script) -> int:
     """About how many steps a script takes; those for a mutex rather take away interleavings."""
-    own = {"write": 1, "promise": 2, "read": 1, "rests": 1, "leased": 2, "inside": 2}
+    locks = {"row": 1, "advisory": 1, "guarded": 1}
+    own = locks | {"write": 1, "promise": 2, "read": 1, "rests": 1, "leased": 2, "inside": 2}
     bodies = sum(_steps(part) for _, *parts in script for part in parts if isinstance(part, tuple))
     verbs = [verb for verb, *_ in script]
     implied = verbs.count("write") > 0 and "read" not in verbs

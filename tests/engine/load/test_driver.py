@@ -19,7 +19,7 @@ MIX = "withdraw=4,add=4,transfer=1,batch=1"
 def ran(path, load, *, seconds=0.15, warmup_s=0.02, seed=1):
     return asyncio.run(
         run_round(
-            load, seconds=seconds, warmup_s=warmup_s, seed=seed, path=path, round=0, pin=False
+            load, seconds=seconds, warmup_s=warmup_s, seed=seed, address=str(path), round=0, pin=False
         )
     )
 
@@ -100,7 +100,7 @@ def test_refusals_are_results_and_not_errors(path, monkeypatch):
 def test_cancelling_ends_early_with_a_judged_result(path):
     async def interrupted():
         load = Load("none", 8, "hot", "withdraw=1,add=1")
-        options = {"warmup_s": 0.0, "seed": 1, "path": path, "round": 3}
+        options = {"warmup_s": 0.0, "seed": 1, "address": str(path), "round": 3}
         task = asyncio.create_task(run_round(load, seconds=60, **options))
         await asyncio.sleep(0.3)
         task.cancel()
@@ -130,7 +130,7 @@ class Faulty(NoLock):
 
 def test_clients_that_wait_for_ever_are_a_liveness_finding(path, monkeypatch):
     monkeypatch.setattr(driver, "LAST_ANSWERS_S", 0.05)
-    monkeypatch.setattr(driver, "lock_strategy", lambda name: NeverReleased)
+    monkeypatch.setattr(driver, "lock_strategy", lambda *_: NeverReleased)
     run = ran(path, Load("mine", 3, "hot", "add=1"))
     assert run.verdict is Verdict.BROKEN
     assert [finding.kind for finding in run.findings] == [Break.LIVENESS]
@@ -139,7 +139,7 @@ def test_clients_that_wait_for_ever_are_a_liveness_finding(path, monkeypatch):
 
 
 def test_a_mistake_in_a_lock_strategy_comes_through_at_once(path, monkeypatch):
-    monkeypatch.setattr(driver, "lock_strategy", lambda name: Faulty)
+    monkeypatch.setattr(driver, "lock_strategy", lambda *_: Faulty)
     with pytest.raises(KeyError, match="mine"):
         ran(path, Load("mine", 3, "hot", "add=1"), seconds=60)
 

@@ -68,7 +68,9 @@ def test_a_session_ended_inside_a_transaction_has_changed_nothing_and_says_so(
             await store.begin("read-committed")
             await store.write(ADD, ONE_MORE)
             await end_sessions(admin)
-            with pytest.raises(StoreUnavailable, match=r"was lost .*; try again") as lost:
+            with pytest.raises(
+                StoreUnavailable, match=r"no connection to the database .*; try again"
+            ) as lost:
                 await store.read(("u",))
             assert not lost.value.may_have_happened
             await store.rollback()
@@ -140,6 +142,26 @@ def test_a_server_that_went_away_is_found_again_when_it_is_back(postgres_url: st
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         asyncio.run(act(Path(folder) / "data"))
+
+
+def test_a_transaction_that_stands_still_for_too_long_is_ended_and_its_locks_are_free(
+    postgres: Opened,
+) -> None:
+    async def act() -> None:
+        settings = {"idle_in_transaction_session_timeout": "20ms"}
+        async with postgres(connections=2, settings=settings) as database:
+            store = database.session()
+            await store.begin("read-committed")
+            await store.write(ADD, ONE_MORE)
+            async with asyncio.timeout(5):
+                await database.session().guarded(Call("next", Add("u", 10)))
+            with pytest.raises(StoreUnavailable):
+                await store.read(("u",))
+            await store.rollback()
+            assert (await database.balances())["u"] == Row(110, 2)
+            assert await pool_is_clean(database)
+
+    asyncio.run(act())
 
 
 def test_a_pool_whose_connections_are_all_lent_is_busy(

@@ -11,8 +11,9 @@ from engine.errors import (
     FenceLost,
     LockTaken,
     LockTimeout,
+    WalletExists,
 )
-from engine.operations import Add, Withdraw
+from engine.operations import Add, Open, Withdraw
 from engine.ports import Call, Change, Level, Row, Store
 from engine.stores import postgres as postgres_store
 from engine.stores.postgres import PostgresDatabase
@@ -77,6 +78,46 @@ def test_a_replay_that_waited_for_the_first_attempts_lock_finds_its_receipt(
             assert seen.rows == {"u": Row(0, 2)}
             assert seen.earlier is not None
             assert seen.earlier.receipt == receipt
+
+    asyncio.run(act())
+
+
+def test_two_attempts_with_one_key_that_wait_for_one_row_happen_once(
+    postgres: Opened, postgres_url: str
+) -> None:
+    async def act() -> None:
+        async with postgres() as database, begun(database) as first:
+            await first.read(("u",), lock="wait")
+            attempts = [
+                asyncio.create_task(database.session().guarded(Call(name, Withdraw("u", 1), "k")))
+                for name in ("a", "b")
+            ]
+            await until_blocked(postgres_url, 2)
+            await first.commit()
+            receipts = await asyncio.gather(*attempts)
+            assert receipts[0] == receipts[1]
+            assert (await database.balances())["u"] == Row(99, 2)
+
+    asyncio.run(act())
+
+
+def test_who_waits_for_a_wallet_that_is_being_opened_finds_it_there(
+    postgres: Opened, postgres_url: str
+) -> None:
+    async def act() -> None:
+        async with postgres() as database, begun(database) as first:
+            await first.write(Call("a", Open("w", 5)), (Change("w", 0, 5, 0),))
+            late = [
+                asyncio.create_task(database.session().guarded(Call("b", Open("w", 7)))),
+                asyncio.create_task(database.session().group((Call("c", Open("w", 7)),))),
+            ]
+            await until_blocked(postgres_url, 2)
+            await first.commit()
+            with pytest.raises(WalletExists):
+                await late[0]
+            [answer] = await late[1]
+            assert isinstance(answer, WalletExists)
+            assert (await database.balances())["w"] == Row(5, 1)
 
     asyncio.run(act())
 

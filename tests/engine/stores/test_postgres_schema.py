@@ -152,8 +152,16 @@ def test_a_role_without_rights_is_told_so_and_nothing_is_half_made(postgres_url:
     ("url", "kind", "message"),
     [
         ("mysql://host/bank", UsageError, "no address of a PostgreSQL database"),
-        ("postgresql://postgres:secret@127.0.0.1:1/bank", StoreUnavailable, "connection"),
-        ("postgresql://postgres@/bank?host=/nowhere", StoreUnavailable, "connection"),
+        (
+            "postgresql://postgres:secret@127.0.0.1:1/bank",
+            StoreUnavailable,
+            "no connection to the database",
+        ),
+        (
+            "postgresql://postgres@/bank?host=/nowhere",
+            StoreUnavailable,
+            "no connection to the database",
+        ),
     ],
 )
 def test_an_address_where_nobody_answers_is_refused_without_its_password(

@@ -1,0 +1,48 @@
+"""Real databases by name, opened for an exploration."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.explore.live import Live
+from engine.explore.live_sqlite import SqliteLive
+from engine.stores.postgres_server import embedded_server
+
+LIVE_STORES = {
+    "sqlite": "a real SQLite file through aiosqlite, gated step by step",
+    "postgres": "a PostgreSQL of our own, started for the run; or yours, as postgresql://…",
+}
+# Nothing of an exploration has to survive the machine.
+SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+
+
+def is_url(store: str) -> bool:
+    """Whether it is the address of a PostgreSQL server."""
+    return store.startswith(("postgresql://", "postgres://"))
+
+
+@asynccontextmanager
+async def live_database(store: str, *, connections: int) -> AsyncIterator[Live]:
+    """An empty database, gone afterwards. UsageError for a name that is none; StoreUnavailable."""
+    if store == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="walletrace-") as folder:
+            live = await SqliteLive.open(Path(folder) / "explored.db", connections=connections)
+            try:
+                yield live
+            finally:
+                await live.close()
+    elif store == "postgres":
+        with embedded_server(settings=SERVER_SETTINGS) as url:
+            async with live_database(url, connections=connections) as started:
+                yield started
+    else:
+        try:
+            from engine.explore.live_postgres_schema import postgres_live
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"{error.name} is not installed", "pip install 'walletrace[postgres]'"
+            ) from error
+        async with postgres_live(store, connections=connections) as theirs:
+            yield theirs
