@@ -4,6 +4,7 @@ Layer by layer, each state with the number of ways that lead to it: big integers
 layer is kept, so memory grows with the width of the graph and not with its length.
 """
 
+import os
 import resource
 import sys
 import time
@@ -130,8 +131,9 @@ def limit_reached(limits: Limits, states: int) -> str:
 def memory_mb() -> float:
     """The memory this process holds now, in MB; where nobody tells, the most it ever held."""
     try:
-        with open(_HELD, "rb", buffering=0) as held:  # noqa: PTH123  (asked often)
-            pages = int(held.read().split()[1])
+        held = os.open(_HELD, os.O_RDONLY)
+        pages = int(os.read(held, 100).split()[1])
+        os.close(held)
     except OSError:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most / (2**20 if sys.platform == "darwin" else 2**10)

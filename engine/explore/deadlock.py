@@ -55,8 +55,8 @@ class Deadlock:
     ) -> Self:
         """All but the victim wait, and it will be the one that is undone."""
         deadlock = cls(probe, others)
-        for connection, lock, _ in others:
-            await connection.execute("SAVEPOINT stand_in")
+        for other in others:
+            await other.connection.execute("SAVEPOINT stand_in")
         deadlock._stand_ins = [
             asyncio.create_task(other.connection.fetch(other.sql, other.lock.name))
             for other in others

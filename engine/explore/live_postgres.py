@@ -31,7 +31,6 @@ from engine.history import LogRow
 from engine.ports import Row, Store
 from engine.stores.postgres import PostgresDatabase, PostgresStore
 
-HANG_UP_MS_MAX = 10_000
 # Answers after which only a rollback is of use.
 _FAILED = (SerializationFailed, DeadlockVictim, LockTaken, StoreBusy, StoreUnavailable)
 _KEEPS_SNAPSHOT = ("repeatable-read", "serializable")
@@ -153,8 +152,11 @@ class PostgresLive:
         if transaction is None or transaction.connection.is_closed():
             return
         transaction.over = True
-        await self._probe.fetchval(sql.HANG_UP, transaction.pid, HANG_UP_MS_MAX)
+        pid = transaction.pid
+        await self._probe.fetchval(sql.HANG_UP, pid)
         transaction.connection.terminate()
+        while await self._probe.fetchval(sql.IS_THERE, pid):
+            pass  # its locks go with it
 
     async def look(self, lanes: Sequence[Lane]) -> None:
         for lane in [lane for lane in self._open if not lane.in_transaction]:

@@ -57,8 +57,10 @@ RUN_OUT = "UPDATE walletrace.leases SET expires_ms = 0 WHERE key = $1"
 # Whoever else has a transaction or an advisory lock here. $1 our own server processes.
 STRANGERS = """
     SELECT pid, application_name FROM pg_stat_activity
-    WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> ALL($1::int[])
-        AND (xact_start IS NOT NULL OR pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory'))
+    WHERE datname = current_database() AND backend_type = 'client backend'
+        AND pid <> ALL($1::int[]) AND (
+            xact_start IS NOT NULL OR pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')
+        )
     ORDER BY pid
 """
 
@@ -77,5 +79,6 @@ LEAVE = f"{DROP}; SELECT pg_advisory_unlock_all()"
 VERSION = "SELECT version FROM walletrace.wallets WHERE account = $1"
 # A statement that the server was told to stop; its transaction has failed.
 STOPPED = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'query_canceled'; END $$"
-# The server has forgotten a client that has gone when this comes back.
-HANG_UP = "SELECT pg_terminate_backend($1, $2)"
+# A client's connection is lost. The server could wait for its end too, a tenth of a second each.
+HANG_UP = "SELECT pg_terminate_backend($1)"
+IS_THERE = "SELECT EXISTS (SELECT FROM pg_stat_get_activity($1))"

@@ -59,19 +59,12 @@ def _write(
     after, answer = written(view, leases, call, wanted, if_version, fence)
     if _is_known(view, call):
         return Statement((), view, answer)
-    versions = {change.account: change.version for change in wanted}
-    rows = [(account, row) for account, row in view.rows if account in versions]
-    changed = [
-        number
-        for number, (account, row) in enumerate(rows, start=1)
-        if if_version and versions[account] not in (0, row.version)
-    ]
-    if len(wanted) == 1 and wanted[0].version > 0 and not fence:
-        looked_at = 0 if changed else 1  # found by its version too
-    else:
-        looked_at = changed[0] if changed else len(rows)
-    locks = tuple(f"row {account}" for account, _ in rows[:looked_at])
-    if not changed and len(rows) == sum(version > 0 for version in versions.values()):
+    # One wallet that is there is found by its version too. Of several, the rows are locked first,
+    # then the leases, if the rows are as they should be.
+    fits = after is not view or not isinstance(written(view, (), call, wanted, if_version, {})[1], Exception)
+    at_once = len(wanted) == 1 and wanted[0].version > 0 and not fence
+    locks = () if at_once and not fits else _rows(view, [change.account for change in wanted])
+    if fits:
         locks += tuple(
             f"lease {key}"
             for key, token in sorted(fence.items())

@@ -46,8 +46,7 @@ def can_go(db: Database, lane: str, step: Step) -> bool:
 
 def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
     """The database after the step, and its answer; an error is an answer too."""
-    refusal = _out_of_place(db, lane, step)
-    if refusal is not None:
+    if step.kind != "write" and (refusal := _out_of_place(db, lane, step)) is not None:
         return db, refusal
     match step.kind:
         case "read":
@@ -110,7 +109,7 @@ def locks_of(db: Database, lane: str) -> tuple[str, ...]:
 
 def _changed(db: Database, tables: Tables, answer: T) -> tuple[Database, T]:
     """Somebody has committed these tables, and is given that answer."""
-    return (db if tables is db.tables else _outdated(db)._replace(tables=tables)), answer
+    return (db if tables is db.tables else Database(tables, *_outdated(db)[1:])), answer
 
 
 def _told(before: Database, after: Database) -> Database:
@@ -149,17 +148,15 @@ def _write(
     if_version: bool,
     fence: Mapping[str, int],
 ) -> tuple[Database, Any]:
-    db, view = _seen(db, lane)
     transaction = lookup(db.open, lane)
-    if transaction is not None:
-        if db.writer not in (None, lane):
-            return db, StoreBusy("another transaction is writing", "try again")
-        if transaction.stale:
-            return db, StoreBusy("the snapshot is out of date", "try again")
-        db = db._replace(writer=lane)
-    after, answer = written(view, db.leases, call, wanted, if_version, fence)
     if transaction is None:
-        return _changed(db, after, answer)
+        return _changed(db, *written(db.tables, db.leases, call, wanted, if_version, fence))
+    if db.writer not in (None, lane):
+        return db, StoreBusy("another transaction is writing", "try again")
+    if transaction.stale:
+        return db, StoreBusy("the snapshot is out of date", "try again")
+    db, view = _seen(db._replace(writer=lane), lane)
+    after, answer = written(view, db.leases, call, wanted, if_version, fence)
     return db._replace(open=stored(db.open, lane, Transaction(after))), answer
 
 

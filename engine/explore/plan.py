@@ -95,7 +95,7 @@ async def _explored(task: Task, started: float) -> Explored:
             break
     if found.verdict is Verdict.BOUNDED:
         found = await _by_luck(_with_what_is_left(task, started, 1.0), found)
-    return replace(found, note="; ".join((found.note, *reasons)))
+    return replace(found, note="; ".join((found.note, *reasons))) if reasons else found
 
 
 def _with_what_is_left(task: Task, started: float, share: float) -> Task:

@@ -284,5 +284,6 @@ class _Search:
 def _lets_go(done: Footprint | None, used: Footprint) -> bool:
     if done is None or not (used.awaits or used.everything):
         return False
-    frees = done.everything or any(done.uses.get(t) is Use.CHANGE for t in used.awaits)
-    return used.everything or frees
+    if done.everything or used.everything:
+        return True
+    return any([done.uses.get(thing) is Use.CHANGE for thing in used.awaits])

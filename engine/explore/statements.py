@@ -18,7 +18,7 @@ Answer = Receipt | WalletraceError
 
 def looked_up(view: Tables, accounts: tuple[str, ...], key: str | None) -> Snapshot:
     """The rows, and what the key stands for."""
-    rows = Rows((account, row) for account, row in view.rows if account in accounts)
+    rows = Rows([pair for pair in view.rows if pair[0] in accounts])
     return Snapshot(rows, lookup(view.keys, key) if key is not None else None)
 
 
@@ -31,7 +31,8 @@ def written(
     fence: Mapping[str, int],
 ) -> tuple[Tables, Answer]:
     """Absolute balances, log rows and key."""
-    answer = _answered(view, call) or _refused(view, leases, wanted, if_version, fence)
+    answer = None if call.key is None else _answered(view, call)
+    answer = answer or _refused(view, leases, wanted, if_version, fence)
     return (view, answer) if answer is not None else _applied(view, call, wanted)
 
 
@@ -90,7 +91,7 @@ def _refused(
 
 
 def _applied(view: Tables, call: Call, wanted: tuple[Change, ...]) -> tuple[Tables, Receipt]:
-    rows, gap, log = dict(view.rows), view.gap, list(view.log or ())
+    rows, gap, log = dict(view.rows), view.gap, view.log
     entries = []
     for account, before, after, _ in wanted:
         held = rows.get(account, Row(0, 0))
@@ -98,14 +99,12 @@ def _applied(view: Tables, call: Call, wanted: tuple[Change, ...]) -> tuple[Tabl
         version = held.version + 1
         rows[account] = Row(after, version)
         entries.append(Entry(account, before, after, version))
-        if view.log is not None:
+        if log is not None:
             kind = call.operation.kind
-            log.append(
-                LogRow(call.id, account, kind, after - before, before, after, version, "", 0)
-            )
+            logged = LogRow(call.id, account, kind, after - before, before, after, version, "", 0)
+            log = (*log, logged)
     receipt = Receipt(call.id, tuple(entries))
     keys = view.keys
     if call.key is not None:
         keys = stored(keys, call.key, Earlier(receipt, fingerprint(call.operation)))
-    kept = None if view.log is None else tuple(log)
-    return Tables(tuple(sorted(rows.items())), keys, gap, kept), receipt
+    return Tables(tuple(sorted(rows.items())), keys, gap, log), receipt

@@ -36,7 +36,7 @@ from engine.verdicts import Verdict
 METHOD = "state by state"
 # Schedules drawn by luck are run for real and compared with the graph: one, and one more for each
 # so many states, so that they take their share of the time.
-STATES_PER_SAMPLE = 1_000
+STATES_PER_SAMPLE = 2_000
 SAMPLES_MAX = 10
 # Of the best schedules, which come in the order of the clients, so many are put into reading order.
 TOLD_MAX = 12

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count, cycle
 from time import perf_counter_ns
@@ -35,9 +35,17 @@ TIMED_EVERY = 8
 DRAWN = 5_000
 
 
-async def run_on_store(
-    load: Load, database: Database, *, seconds: float, warmup_s: float, seed: int, round: int
-) -> LoadRun:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a run is had and for how long: `seconds` measured, after `warmup_s` that are not."""
+
+    round: int
+    seconds: float
+    warmup_s: float
+    seed: int
+
+
+async def run_on_store(load: Load, database: Database, turn: Turn) -> LoadRun:
     """One round on an open database that has the workload's wallets; what is done to it stays.
 
     Lock wait and latency are those of the timed calls. Cancelling it ends it without a result.
@@ -45,12 +53,12 @@ async def run_on_store(
     """
     names = parse(load.mix, load.accounts).accounts.names
     before = await _held(database, names)
-    clients = _Clients(load, database, seed)
-    stuck = await clients.run(warmup_s, seconds)
+    clients = _Clients(load, database, turn.seed)
+    stuck = await clients.run(turn.warmup_s, turn.seconds)
     lost_cents = before + clients.gained_cents - await _held(database, names)
     run = summary(
         load,
-        round=round,
+        round=turn.round,
         calls=table(clients.recorder, from_ns=clients.from_ns, until_ns=clients.until_ns),
         codes=tuple(clients.recorder.codes),
         seconds=(clients.until_ns - clients.from_ns) / 1e9,

@@ -8,16 +8,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import uvloop
 
 from engine.load.machine import pinned
-from engine.load.on_store import operations, run_on_store
+from engine.load.on_store import Turn, operations, run_on_store
 from engine.load.references import bare_sqlite, pgbench
 from engine.load.rounds import Interrupted
 from engine.load.workload import parse
-from engine.results import Load, LoadRun
-from engine.stores.opening import Database, open_database
+from engine.results import Load, LoadRun, Percentiles
+from engine.stores.opening import Database, Synchronous, open_database
 from engine.verdicts import Verdict
 
 # What stands in a Load where a lock strategy would: programs that we compare with.
@@ -48,11 +49,8 @@ def compare_on_stores(
         async with _stand(loads, addresses) as stand:
             for round in range(rounds):
                 for load in loads:
-                    runs.append(
-                        await stand.run(
-                            load, seconds=seconds, warmup_s=warmup_s, seed=seed + round, round=round
-                        )
-                    )
+                    turn = Turn(round, seconds, warmup_s, seed + round)
+                    runs.append(await stand.run(load, turn))
                     on_progress(runs[-1], len(runs), rounds * len(loads))
 
     try:
@@ -72,32 +70,36 @@ class _Stand:
     opened: AsyncExitStack
     pools: dict[str, Database] = field(default_factory=dict)
 
-    async def run(
-        self, load: Load, *, seconds: float, warmup_s: float, seed: int, round: int
-    ) -> LoadRun:
+    async def run(self, load: Load, turn: Turn) -> LoadRun:
         """One run of a lock strategy, or of the reference."""
-        timing = {"seconds": seconds, "warmup_s": warmup_s}
+        if load.lock == REFERENCES[load.store]:
+            beside = self._pgbench if load.store == "postgres" else self._bare_sqlite
+            return _plain(load, turn, await beside(load, turn))
         if load.store == "postgres":
-            if load.lock == REFERENCES["postgres"]:
-                return _plain(load, round, seconds, await self._pgbench(load, seconds))
-            pool = await self._pool(load)
-            return await run_on_store(load, pool, **timing, seed=seed, round=round)
-        address = self.addresses["sqlite"]
+            return await run_on_store(load, await self._pool(load), turn)
         # A pinned thread starts threads that are pinned: so the file is opened here.
         with pinned(True):
-            if load.lock == REFERENCES["sqlite"]:
-                wanted = operations(load.mix, load.accounts, seed)
-                done = bare_sqlite(address, wanted, **timing, synchronous=load.synchronous)
-                return _plain(load, round, seconds, done)
-            async with open_database(address, synchronous=load.synchronous) as database:
-                return await run_on_store(load, database, **timing, seed=seed, round=round)
+            async with open_database(
+                self.addresses["sqlite"], synchronous=_synchronous(load)
+            ) as file:
+                return await run_on_store(load, file, turn)
 
-    async def _pgbench(self, load: Load, seconds: float) -> float:
+    async def _bare_sqlite(self, load: Load, turn: Turn) -> float:
+        with pinned(True):
+            return bare_sqlite(
+                self.addresses["sqlite"],
+                operations(load.mix, load.accounts, turn.seed),
+                seconds=turn.seconds,
+                warmup_s=turn.warmup_s,
+                synchronous=load.synchronous,
+            )
+
+    async def _pgbench(self, load: Load, turn: Turn) -> float:
         return await pgbench(
             self.addresses["postgres"],
             clients=load.clients,
             accounts=load.accounts,
-            seconds=seconds,
+            seconds=turn.seconds,
             synchronous_commit=load.synchronous != "OFF",
         )
 
@@ -107,7 +109,7 @@ class _Stand:
                 open_database(
                     self.addresses["postgres"],
                     connections=self.connections,
-                    synchronous=load.synchronous,
+                    synchronous=_synchronous(load),
                 )
             )
         return self.pools[load.synchronous]
@@ -126,6 +128,29 @@ async def _stand(loads: Sequence[Load], addresses: Mapping[str, str]) -> AsyncIt
         yield _Stand(addresses, max(load.clients for load in loads), opened)
 
 
-def _plain(load: Load, round: int, seconds: float, throughput_per_s: float) -> LoadRun:
+def _plain(load: Load, turn: Turn, throughput_per_s: float) -> LoadRun:
     """A reference's run: one figure, and nobody judges its money."""
-    return LoadRun.of_throughput(load, round, seconds, throughput_per_s)
+    return LoadRun(
+        driver=load.lock,
+        load=load,
+        round=turn.round,
+        seconds=turn.seconds,
+        completed=int(throughput_per_s * turn.seconds),
+        refused={},
+        errors={},
+        throughput_per_s=throughput_per_s,
+        latency=Percentiles(),
+        lock_wait=Percentiles(),
+        store_wait=Percentiles(),
+        hold=Percentiles(),
+        locks_per_operation=0.0,
+        store_accesses_per_operation=0.0,
+        retries=0,
+        verdict=Verdict.UNKNOWN,
+        findings=(),
+        lost_cents=0,
+    )
+
+
+def _synchronous(load: Load) -> Synchronous:
+    return cast(Synchronous, load.synchronous)

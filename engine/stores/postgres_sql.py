@@ -67,10 +67,10 @@ WRITE = _writing(
         SELECT WHERE {free}
             AND (SELECT count(*) FROM fenced) = cardinality($10)
             AND (SELECT count(*) FROM locked) = (SELECT count(*) FROM asked WHERE version > 0)
-            AND NOT EXISTS (
-                SELECT FROM asked LEFT JOIN locked USING (account) WHERE asked.version > 0
-                AND (locked.version IS NULL OR ($9::boolean AND locked.version <> asked.version))
-            )
+            AND (
+                SELECT count(*) FROM locked JOIN asked USING (account) WHERE asked.version > 0
+                AND (NOT $9::boolean OR locked.version = asked.version)
+            ) = (SELECT count(*) FROM asked WHERE version > 0)
     ), changed AS (
         UPDATE walletrace.wallets AS wallets
         SET balance_cents = asked.after, version = wallets.version + 1 FROM asked, granted

@@ -116,8 +116,12 @@ def test_a_verdict_only_is_the_same_as_with_exact_counts(
 ) -> None:
     note(f"program: {program}\nsetting: {program.setting_in_words()}; lock {lock}")
     exact, reduced = (explored_program(program, lock, counts=counts) for counts in Counts)
-    assert (reduced.verdict, reduced.kinds) == (exact.verdict, exact.kinds)
-    assert set(reduced.outcomes) == set(exact.outcomes)
+    assert reduced.verdict is exact.verdict
+    if exact.verdict is Verdict.BROKEN:  # the first losing run is enough
+        assert set(reduced.kinds) <= set(exact.kinds)
+        assert set(reduced.outcomes) <= set(exact.outcomes)
+    else:
+        assert set(reduced.outcomes) == set(exact.outcomes)
 
 
 @pytest.mark.slow
@@ -157,7 +161,7 @@ def test_the_same_seed_finds_the_same_program() -> None:
 
 
 def test_an_unknown_store_or_lock_strategy_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="known: memory, sqlite"):
+    with pytest.raises(UsageError, match="known: memory, .*sqlite"):
         run_programs("none", "oracle", examples=1, seed=1)
     with pytest.raises(UsageError, match="known: none, global, per-user, db-row"):
         run_programs("nonne", "memory", examples=1, seed=1)
