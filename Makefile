@@ -49,7 +49,7 @@ report: $(STAMP) ## explore, load, judge: one report in reports/out/index.html
 
 .PHONY: test
 test: $(STAMP) ## run the whole test suite, doctests included
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: check
 check: $(STAMP) ## format, lint, types, floors of imports, doctests: exactly what CI runs
@@ -69,6 +69,11 @@ bench: $(STAMP) ## measure the claims: memory of idle locks, batches, cache, loc
 .PHONY: bench-explore
 bench-explore: $(STAMP) $(PEERS)/.installed ## explore beside frontrun and detangle (about 4 minutes)
 	@PYTHONPATH=$(PEERS) $(BIN)/python -m scenarios.explore_bench $(ARGS)
+
+# More for the program behind it: `make bench-stores ARGS="--case 'sqlite/*/hot/*'"`.
+.PHONY: bench-stores
+bench-stores: $(STAMP) ## lock strategies on their stores beside pgbench and bare sqlite3 (about 5 minutes)
+	@$(BIN)/python -m scenarios.store_bench $(ARGS)
 
 # In a folder of their own, which this target alone looks into: both bring pytest plugins that would
 # load themselves into every run of our tests. Without them the bench runs and says so.

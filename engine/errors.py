@@ -6,7 +6,8 @@ WalletraceError
 │   ├── InsufficientFunds BalanceTooLarge  UnknownWallet  WalletExists
 │   └── KeyReused         OrderRejected
 ├── SystemFault           the system could not do it; says whether anything may have changed
-│   ├── StoreBusy         StoreFull        StoreUnavailable  StoreForbidden
+│   ├── StoreBusy         StoreFull        StoreForbidden
+│   ├── StoreUnavailable  (where it is certain that nothing was changed: Undone)
 │   ├── Conflict          VersionChanged   FenceLost         LockTimeout   LockTaken
 │   ├── SerializationFailed                DeadlockVictim
 │   └── Timeout           CacheUnavailable LoadFailed
@@ -132,8 +133,9 @@ class StoreUnavailable(SystemFault):
 
 
 class Undone(StoreUnavailable):
-    """The database failed, and certainly nothing was changed."""
+    """The database failed, or could not be reached, and certainly nothing was changed."""
 
+    code = "undone"
     may_have_happened = False
 
 
@@ -207,4 +209,6 @@ class UsageError(WalletraceError):
     code = "usage"
 
 
-SYSTEM_CODES = frozenset(fault.code for fault in SystemFault.__subclasses__())
+SYSTEM_CODES = frozenset(
+    fault.code for fault in (*SystemFault.__subclasses__(), *StoreUnavailable.__subclasses__())
+)

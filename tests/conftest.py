@@ -44,7 +44,13 @@ def pytest_runtest_makereport(
 def postgres_url() -> Iterator[str]:
     """The one embedded server of this run, started when the first test asks for it."""
     # Nothing here has to survive the machine; and what deadlocks on purpose should not take long.
-    settings = {"fsync": "off", "deadlock_timeout": "50ms", "max_connections": "100"}
+    # No vacuum: it would wait for locks, and be waited for, beside tests that ask who waits.
+    settings = {
+        "fsync": "off",
+        "deadlock_timeout": "50ms",
+        "max_connections": "100",
+        "autovacuum": "off",
+    }
     try:
         server = embedded_server(settings=settings)
         url = server.__enter__()

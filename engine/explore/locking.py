@@ -61,7 +61,7 @@ def _write(
         return Statement((), view, answer)
     # One wallet that is there is found by its version too. Of several, the rows are locked first,
     # then the leases, if the rows are as they should be.
-    fits = after is not view or not isinstance(written(view, (), call, wanted, if_version, {})[1], Exception)
+    fits = written(view, leases, call, wanted, if_version, {})[0] is not view
     at_once = len(wanted) == 1 and wanted[0].version > 0 and not fence
     locks = () if at_once and not fits else _rows(view, [change.account for change in wanted])
     if fits:

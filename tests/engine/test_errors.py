@@ -28,6 +28,7 @@ SYSTEM = {
     "StoreFull": "store_full",
     "StoreUnavailable": "store_unavailable",
     "StoreForbidden": "store_forbidden",
+    "Undone": "undone",
     "Conflict": "conflict",
     "VersionChanged": "version_changed",
     "FenceLost": "fence_lost",

@@ -41,7 +41,7 @@ def test_exit_status(arguments: list[str], status: int) -> None:
     [
         ([*RACE, "--lock", "gloabl"], "known: none, global, per-user, db-row"),
         (["explore", "no-such-race", "--lock", "none"], "known: documented-race"),
-        ([*RACE, "--lock", "none", "--store", "oracle"], "known: memory, sqlite"),
+        ([*RACE, "--lock", "none", "--store", "oracle"], "known: memory, memory:postgres, sqlite"),
         ([*RACE, "--lock", "none", "--topology", "moon"], "known: one-service"),
         ([*RACE, "--lock", "none", "--faults", "fire=1"], "write it like cancel=1,crash=1"),
         ([*RACE, "--lock", "no.such.module:Lock"], "cannot import 'no.such.module'"),

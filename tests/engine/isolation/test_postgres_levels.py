@@ -209,12 +209,12 @@ def test_two_at_a_time_in_one_database_are_one_too_many(postgres_url: str) -> No
 
 def test_a_role_without_rights_is_told_so(schema_kept_clean: str) -> None:
     url = schema_kept_clean
-    ask(url, "DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN", "SELECT 1")
+    ask(url, "DROP ROLE IF EXISTS stranger", "CREATE ROLE stranger LOGIN", "SELECT 1")
     try:
         with pytest.raises(StoreForbidden, match="permission denied"):
-            on_postgres(url.replace("postgres@", "guest@", 1), lambda live: live.final())
+            on_postgres(url.replace("postgres@", "stranger@", 1), lambda live: live.final())
     finally:
-        ask(url, "DROP ROLE guest", "SELECT 1")
+        ask(url, "DROP ROLE stranger", "SELECT 1")
 
 
 def test_an_ordinary_role_explores_as_well_and_the_server_chooses_the_victim(
