@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import perf_counter_ns
 from typing import cast, get_args
 
@@ -110,7 +111,7 @@ def _wallet(
     load: Load, database: Database, runtime: AsyncioRuntime, recorder: Recorder
 ) -> WalletService:
     def working() -> Store:
-        return Working(database.session(), load.work_ms / 1000)
+        return Working(database.session(), partial(asyncio.sleep, load.work_ms / 1000))
 
     timed = TimedRuntime(runtime)
     sessions: Callable[[], Store] = working if load.work_ms else database.session

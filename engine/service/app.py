@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -70,7 +71,8 @@ async def opened(
 
 
 def _sessions(database: Database, work_s: float) -> Callable[[], Store]:
-    return (lambda: Working(database.session(), work_s)) if work_s else database.session
+    work = partial(asyncio.sleep, work_s)
+    return (lambda: Working(database.session(), work)) if work_s else database.session
 
 
 def _wallet(

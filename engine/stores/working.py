@@ -1,12 +1,11 @@
-"""A declared delay inside the locked section: the order check or remote call that real code makes.
+"""Work inside the locked section, such as the order check or remote call that real code makes.
 
 It sits before the statement that writes: between the read and the write it costs whoever waits for
 the strategy's lock, inside a transaction the rows or the write lock that it holds, and before
 `guarded` or `group`, which check and write in one, nobody but the callers themselves.
 """
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from engine.errors import WalletraceError
 from engine.history import Receipt
@@ -14,11 +13,11 @@ from engine.ports import Call, Change, Dialect, Level, RowLocking, Snapshot, Sto
 
 
 class Working:
-    """A Store whose every write comes `work_s` later."""
+    """A Store whose every write comes after `work`, say `partial(asyncio.sleep, 0.002)`."""
 
-    def __init__(self, inner: Store, work_s: float) -> None:
+    def __init__(self, inner: Store, work: Callable[[], Awaitable[None]]) -> None:
         self._inner = inner
-        self._work_s = work_s
+        self._work = work
 
     @property
     def dialect(self) -> Dialect:
@@ -37,7 +36,7 @@ class Working:
         if_version: bool = False,
         fence: Mapping[str, int] | None = None,
     ) -> Receipt:
-        await asyncio.sleep(self._work_s)
+        await self._work()
         return await self._inner.write(call, changes, if_version=if_version, fence=fence)
 
     async def take(self, key: str, owner: str) -> int:
@@ -50,11 +49,11 @@ class Working:
         return await self._inner.decide(key, value)
 
     async def guarded(self, call: Call) -> Receipt:
-        await asyncio.sleep(self._work_s)
+        await self._work()
         return await self._inner.guarded(call)
 
     async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
-        await asyncio.sleep(self._work_s)
+        await self._work()
         return await self._inner.group(calls)
 
     async def advisory(self, keys: tuple[str, ...]) -> None:

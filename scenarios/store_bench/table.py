@@ -11,6 +11,7 @@ from engine.load.machine import machine
 from engine.load.on_store import TIMED_EVERY
 from engine.load.stats import ratios
 from engine.results import ROUNDS_FOR_INTERVAL, Load, LoadRun, Ratio
+from engine.verdicts import Verdict
 from reports.reading import accounts_words, lost_words
 from scenarios.store_bench.cases import DURABLE, TARGETS, is_reference, name, reference
 
@@ -54,6 +55,10 @@ class Row:
         return failed / max(1, failed + sum(run.completed for run in self.runs))
 
     @property
+    def broken(self) -> bool:
+        return any(run.verdict is Verdict.BROKEN for run in self.runs)
+
+    @property
     def lost_cents(self) -> int:
         """In the worst of its runs."""
         return max((run.lost_cents for run in self.runs), key=abs)
@@ -79,20 +84,17 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
     for row in rows:
         settings.setdefault(replace(row.load, lock=""), []).append(row)
     for load, mine in settings.items():
-        shown = Table(
-            "",
-            "calls/s",
-            f"× {reference(load).lock}",
-            "lock wait\np50 / p99, ms",
+        shown = Table(box=None, padding=(0, 1, 0, 0), title=_setting(load), title_justify="left")
+        shown.add_column("", no_wrap=True, min_width=14)
+        for heading in (
+            "\ncalls/s",
+            f"throughput\n× {reference(load).lock}",
+            "lock wait\np50, ms",
+            "\np99, ms",
             "call\np99, ms",
-            "gave\nup",
-            "money",
-            "target",
-            title=_setting(load),
-            title_justify="left",
-        )
-        for column in shown.columns[1:]:
-            column.justify = "right"
+        ):
+            shown.add_column(heading, justify="right", no_wrap=True)
+        shown.add_column("", no_wrap=True)
         for row in mine:
             shown.add_row(*_cells(row))
         yield shown
@@ -109,28 +111,33 @@ def _setting(load: Load) -> str:
 
 
 def _cells(row: Row) -> list[str]:
+    calls = f"{row.throughput_per_s:,.0f}"
     if is_reference(row.load):
-        return [row.load.lock, f"{row.throughput_per_s:,.0f}", "1", *["–"] * 5]
+        return [row.load.lock, calls, "", "", "", "", ""]
     waits = [median(getattr(run.lock_wait, p) for run in row.runs) for p in ("p50_ms", "p99_ms")]
     return [
         row.load.lock,
-        f"{row.throughput_per_s:,.0f}",
+        calls,
         "–" if row.ratio is None else _ratio(row.ratio),
-        f"{waits[0]:.2f} / {waits[1]:.2f}" if any(waits) else "–",
+        *([f"{wait:.2f}" for wait in waits] if any(waits) else ["–", "–"]),
         f"{median(run.latency.p99_ms for run in row.runs):.1f}",
-        f"{row.gave_up:.0%}" if row.gave_up else "",
-        lost_words(row.lost_cents) if row.lost_cents else "kept",
-        ""
-        if row.met is None
-        else f"≥ {row.target:g} {'[green]met' if row.met else '[bold red]missed'}",
+        ", ".join(_remarks(row)),
     ]
+
+
+def _remarks(row: Row) -> Iterator[str]:
+    if row.met is not None:
+        yield f"≥ {row.target:g} {'[green]met[/]' if row.met else '[bold red]missed[/]'}"
+    if row.gave_up:
+        yield f"{row.gave_up:.1%} gave up"
+    if row.broken:
+        yield f"[bold red]{lost_words(row.lost_cents)}[/]"
 
 
 def _ratio(ratio: Ratio) -> str:
     digits = 2 if ratio.ratio < 10 else 1
-    return f"{ratio.ratio:.{digits}f} [{ratio.low:.{digits}f}–{ratio.high:.{digits}f}]".replace(
-        "[", "\\["
-    )
+    middle, low, high = (f"{each:.{digits}f}" for each in (ratio.ratio, ratio.low, ratio.high))
+    return rf"{middle} \[{low}–{high}]"
 
 
 def notes(rows: Sequence[Row], *, rounds: int, seconds: float, missing: str = "") -> list[str]:
@@ -147,7 +154,9 @@ def notes(rows: Sequence[Row], *, rounds: int, seconds: float, missing: str = ""
     for lock, why in _UNSEEN.items():
         if any(row.load.lock == lock for row in rows):
             unseen.setdefault(why, []).append(lock)
-    told += [f"No lock wait can be told for {', '.join(l)}: {why}." for why, l in unseen.items()]
+    told += [
+        f"No lock wait can be told for {', '.join(locks)}: {why}." for why, locks in unseen.items()
+    ]
     if "postgres" in stores:
         told.append(
             "pgbench is a C program of one thread on the same tables and cores as server and"

@@ -1,6 +1,7 @@
 """The wrappers measure waits where they happen and change nothing about what they wrap."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -45,7 +46,7 @@ def test_the_second_in_line_waited_for_as_long_as_the_first_held(tmp_path: Path,
             started_ns = perf_counter_ns()
             await asyncio.gather(
                 *(
-                    watched.run(Call(f"c{n}", Withdraw("u", 1)), Working(database.session(), 0.03))
+                    watched.run(Call(f"c{n}", Withdraw("u", 1)), Working(database.session(), partial(asyncio.sleep, 0.03)))
                     for n in (1, 2)
                 )
             )

@@ -7,9 +7,9 @@ compare-and-set, mutexes, leases, transactions, flags in memory, caught errors, 
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -203,57 +203,22 @@ class _Playing:
 
 
 # So many interleavings brute force may have to run through, by a rough estimate.
-MANY: dict[Dialect, int] = {"sqlite": 50, "postgres": 260}
+MANY = 50
+Adapt = Callable[[RandomProgram, random.Random], RandomProgram]
 
 
-def random_program(seed: int, dialect: Dialect = "sqlite") -> RandomProgram:
+def random_program(seed: int, adapt: Adapt | None = None, *, many_max: int = MANY) -> RandomProgram:
     """The program of this seed: the first one drawn that is small enough for brute force."""
     rng = random.Random(seed)
     while True:
         drawn = _drawn(seed, rng)
-        if dialect == "postgres":
-            drawn = _for_postgres(drawn, rng)
+        if adapt is not None:
+            drawn = adapt(drawn, rng)
         lengths = [sum(1 + _steps(script) for *_, script in asked) for asked in drawn.clients]
         moves = sum(lengths)
         many = math.factorial(moves) // math.prod(map(math.factorial, lengths))
-        if many * (1 if drawn.faults.none else moves) <= MANY[dialect]:
+        if many * (1 if drawn.faults.none else moves) <= many_max:
             return drawn
-
-
-def _for_postgres(drawn: RandomProgram, rng: random.Random) -> RandomProgram:
-    """The same with PostgreSQL's levels and locks in the place of SQLite's."""
-    clients = tuple(
-        tuple((asked, key, _with_locks(script, rng)) for asked, key, script in requests)
-        for requests in drawn.clients
-    )
-    return replace(drawn, clients=clients, dialect="postgres")
-
-
-def _with_locks(script: Script, rng: random.Random) -> Script:
-    changed: list[tuple[Any, ...]] = []
-    for verb, *about in script:
-        parts = [_with_locks(part, rng) if isinstance(part, tuple) else part for part in about]
-        if verb == "inside":
-            level = rng.choice(("read-committed", "read-committed", "repeatable-read"))
-            locks = rng.choice(_LOCKS)
-            parts = [level, (*rng.sample(locks, len(locks)), *parts[1])]
-        elif verb == "write" and rng.random() < 0.1 and len(script) == 1:
-            verb, parts = rng.choice(
-                (("guarded", []), ("inside", ["read-committed", (("write", True),)]))
-            )
-        changed.append((verb, *parts))
-    return tuple(changed)
-
-
-_LOCKS: tuple[Script, ...] = (
-    (),
-    (("row", "x", "wait"),),
-    (("row", "x", "wait"), ("row", "y", "wait")),
-    (("row", "x", "wait"), ("row", "y", "wait")),
-    (("row", "x", "nowait"),),
-    (("advisory", "x"), ("advisory", "y")),
-    (("advisory", "x"), ("row", "y", "wait")),
-)
 
 
 def _drawn(seed: int, rng: random.Random) -> RandomProgram:

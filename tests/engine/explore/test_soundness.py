@@ -24,6 +24,7 @@ from engine.explore.reduction import Method, explore_reduced
 from engine.explore.scenario import Scenario
 from engine.explore.world import World
 from engine.verdicts import Break
+from tests.engine.explore.random_locks import locking_program
 from tests.engine.explore.random_programs import RandomProgram, random_program
 
 # One in eight has too many runs to be compared with: this leaves 2,000, and 20,000.
@@ -31,14 +32,16 @@ PROGRAMS, PROGRAMS_OF_A_HUNT = 2_320, 23_200
 SHARDS = 8
 # Estimates are rough: what brute force cannot do in so many runs is left out.
 RUNS_MAX = 60
+# Under PostgreSQL's rules there are more runs, until two can wait for each other.
+LOCKING, LOCKING_OF_A_HUNT, LOCKING_RUNS_MAX = 480, 8_000, 250
 ONLY = os.environ.get("SOUNDNESS_SEED")
 
 
-def seeds(shard: int) -> Iterable[int]:
+def seeds(shard: int, programs: int, of_a_hunt: int) -> Iterable[int]:
     if ONLY is not None:
         return [int(ONLY)] if int(ONLY) % SHARDS == shard else []
     hunts = settings.get_current_profile_name() == "hunt"
-    return range(shard, PROGRAMS_OF_A_HUNT if hunts else PROGRAMS, SHARDS)
+    return range(shard, of_a_hunt if hunts else programs, SHARDS)
 
 
 def told(program: RandomProgram) -> str:
@@ -125,7 +128,7 @@ def counted(program: RandomProgram) -> Counter[str]:
 def test_reductions_and_the_state_graph_agree_with_brute_force(shard: int) -> None:
     kinds = set[Break]()
     compared = 0
-    for seed in seeds(shard):
+    for seed in seeds(shard, PROGRAMS, PROGRAMS_OF_A_HUNT):
         program = random_program(seed)
         runs = runs_of(program, RUNS_MAX)
         if runs is None:
@@ -148,3 +151,25 @@ def test_reductions_and_the_state_graph_agree_with_brute_force(shard: int) -> No
         assert counted(program) == labels, told(program)
     assert ONLY or compared > 200
     assert ONLY or kinds >= {Break.MONEY, Break.LIVENESS, Break.READS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_under_postgresqls_rules_they_agree_with_brute_force_too(shard: int) -> None:
+    compared, codes = 0, Counter[str]()
+    for seed in seeds(shard, LOCKING, LOCKING_OF_A_HUNT):
+        program = locking_program(seed)
+        runs = runs_of(program, LOCKING_RUNS_MAX)
+        if runs is None:
+            continue
+        compared += 1
+        scenario = program.setting().scenario
+        everything = {seen(scenario, run) for run in runs}
+        source, by_source = reduced(program, "source")
+        assert by_source == everything, told(program)
+        assert source.complete
+        labels = Counter(outcome_label(run, judge(scenario, run, faulted=False)) for run in runs)
+        assert counted(program) == labels, told(program)
+        codes.update({call.code for run in runs for call in run.history})
+    assert ONLY or compared > 20
+    assert ONLY or codes.keys() >= {"deadlock_victim", "serialization_failed", "lock_taken"}

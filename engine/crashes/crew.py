@@ -1,0 +1,166 @@
+"""The parent's side: worker processes, what each was asked, and what it answered.
+
+What has arrived here is acknowledged, and is kept by this process, which nobody kills.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from time import monotonic
+
+from engine.crashes.worker import Answer, Ask, Halt, Halting, Place, Ready, Settings, work
+from engine.errors import LoadFailed, WalletraceError
+from engine.history import Receipt
+from engine.operations import Operation, accounts_of
+
+START_S_MAX = 30.0
+END_S_MAX = 10.0
+
+
+class Died(Exception):
+    """The worker died before it answered: whether the call has happened is unknown."""
+
+
+class Worker:
+    """One process. Made and ended by `working`."""
+
+    def __init__(self, settings: Settings) -> None:
+        spawn = get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=work, args=(settings, theirs), daemon=True)
+        # Born deaf to Ctrl-C, which a terminal sends to all.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._process.start()
+        signal.signal(signal.SIGINT, before)
+        theirs.close()  # theirs alone now, so that its end is the worker's end
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[str] = loop.create_future()
+        self.halted = asyncio.Event()
+        self._asked: dict[int, tuple[Operation, asyncio.Future[Receipt]]] = {}
+        self._numbers = 0
+        loop.add_reader(self._pipe.fileno(), self._receive, self._pipe)
+
+    async def ask(self, key: str, operation: Operation) -> Receipt:
+        """Have it run the call. What the wallet raises; Died."""
+        self._numbers += 1
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._asked[self._numbers] = operation, answer
+        try:
+            self._pipe.send(Ask(self._numbers, key, operation))
+        except OSError as error:
+            raise Died from error
+        return await answer
+
+    @property
+    def touching(self) -> set[str]:
+        """The accounts of the calls under way."""
+        return {account for operation, _ in self._asked.values() for account in accounts_of(operation)}
+
+    def halt(self, place: Place) -> None:
+        """Have it stop itself there; `halted` says when it does."""
+        self.halted.clear()
+        self._pipe.send(Halt(place))
+
+    def resume(self) -> None:
+        """Let it go on after it stopped itself."""
+        self._signal(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """SIGKILL; who waits for an answer is told that it died."""
+        self._signal(signal.SIGKILL)
+        await asyncio.to_thread(self._process.join)
+        self._hang_up()
+
+    async def end(self) -> None:
+        """Let it end by itself, or else kill it."""
+        self._hang_up()
+        self.resume()  # it may stand still
+        await asyncio.to_thread(self._process.join, END_S_MAX)
+        if self._process.is_alive():
+            await self.kill()
+
+    def _signal(self, signum: signal.Signals) -> None:
+        assert self._process.pid is not None
+        if self._process.is_alive():
+            os.kill(self._process.pid, signum)
+
+    def _receive(self, pipe: Connection) -> None:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            self._hang_up()
+            return
+        match message:
+            case Ready(prefix):
+                self.ready.set_result(prefix)
+            case Halting():
+                self.halted.set()
+            case Answer(number, answer):
+                _, waiting = self._asked.pop(number)
+                if waiting.done():  # its client was cancelled
+                    pass
+                elif isinstance(answer, WalletraceError):
+                    waiting.set_exception(answer)
+                else:
+                    waiting.set_result(answer)
+
+    def _hang_up(self) -> None:
+        if self._pipe.closed:
+            return
+        asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+        with suppress(EOFError, OSError):
+            while self._pipe.poll():  # what it said before it died
+                self._receive(self._pipe)
+        self._pipe.close()
+        for _, waiting in self._asked.values():
+            if not waiting.done():
+                waiting.set_exception(Died())
+        self._asked.clear()
+        if not self.ready.done():
+            self.ready.set_exception(Died())
+
+
+class Crew:
+    """`size` workers, each in its place. One that was killed is replaced at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.workers: list[Worker] = []
+        self.prefixes: dict[Worker, str] = {}
+
+    async def fill(self, size: int) -> None:
+        """Start them all. LoadFailed if one does not start."""
+        for _ in range(size):
+            self.workers.append(Worker(self._settings))
+        for worker in self.workers:
+            await self._started(worker)
+
+    async def kill(self, place: int) -> float:
+        """Kill the worker there and start another; when it was dead (seconds, monotonic)."""
+        await self.workers[place].kill()
+        dead_s = monotonic()
+        self.workers[place] = Worker(self._settings)
+        await self._started(self.workers[place])
+        return dead_s
+
+    async def _started(self, worker: Worker) -> None:
+        try:
+            async with asyncio.timeout(START_S_MAX):
+                self.prefixes[worker] = await worker.ready
+        except (Died, TimeoutError) as error:
+            raise LoadFailed("a worker process did not start", "see what it printed") from error
+
+
+@asynccontextmanager
+async def crew(settings: Settings, size: int) -> AsyncIterator[Crew]:
+    """`size` workers that take calls, ended with the block."""
+    crew = Crew(settings)
+    try:
+        await crew.fill(size)
+        yield crew
+    finally:
+        await asyncio.gather(*(worker.end() for worker in crew.workers))
