@@ -8,7 +8,7 @@ floor 2, parts       `locks/` `stores/` `caches` `cached_reads` `runtimes` `time
                      above them `wallet`, and above it `orders`
 floor 3, judges      `checks/`, and `catalog`: name to part, a user's own included
 floor 4, drivers     `explore/` (every interleaving), `load/` (closed-loop load), `isolation/`
-                     (anomalies on the live database)
+                     (anomalies on the live database); above them `crashes/` (processes killed)
 floor 5, edge        `service/` (HTTP)
 
 Above the engine stand `reports/` (what was found), `scenarios/` (what happens, and the command

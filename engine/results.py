@@ -190,6 +190,23 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class IsolationCell:
+    """Whether one anomaly can happen at one isolation level of a live database.
+
+    `found` is "✓" (in no interleaving), "—" (in `showing` of `runs`), "?" (undecided).
+    """
+
+    store: str
+    level: str
+    anomaly: str
+    title: str
+    found: str
+    showing: int
+    runs: int
+    as_expected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramsResult:
     """What Hypothesis found with random programs under one lock strategy and store."""
 

@@ -13,7 +13,7 @@ html  markdown  junit  terminal      one file for each reader (`summary`: the te
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.results import Cell, LoadRun, ProgramsResult, Ratio
+from engine.results import Cell, IsolationCell, LoadRun, ProgramsResult, Ratio
 from reports.found import Claim, Found
 
 __all__ = ["Claim", "Found", "write"]
@@ -30,11 +30,14 @@ def write(
     machine: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     controls: Sequence[str] = (),
+    store_runs: Sequence[LoadRun] = (),
+    isolation: Sequence[IsolationCell] = (),
 ) -> list[Path]:
     """Write the whole report into the folder `out` and name the files, `index.html` first.
 
     `machine` is what it ran on, in words; `notes` is what was not covered; `controls` names the
-    lock strategies that are wrong on purpose.
+    lock strategies that are wrong on purpose; `store_runs` is load on lock strategy and store
+    alone, `isolation` what each level of each database lets happen.
     """
     # Drawing and tables take a second to import; who only prints a verdict need not wait for it.
     from reports.folder import write_folder
@@ -48,5 +51,7 @@ def write(
         dict(machine or {}),
         tuple(notes),
         tuple(controls),
+        tuple(store_runs),
+        tuple(isolation),
     )
     return write_folder(out, found)

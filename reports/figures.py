@@ -10,6 +10,7 @@ from reports.load_figures import draw_throughput, draw_waits
 from reports.matrix_figure import draw_matrix
 from reports.panels import SETTINGS_MAX, comparable
 from reports.reading import Story, in_order, listed, settings, stories
+from reports.store_figures import draw_convoy, draw_spread
 from reports.theme import Picture
 from reports.timeline_figure import draw_timeline
 
@@ -25,12 +26,13 @@ class Figures:
     costs: tuple[Picture, ...]
     http: tuple[Picture, ...]
     money: Picture | None
+    stores: tuple[Picture, ...]
     timelines: dict[str, Picture]
 
     @property
     def every(self) -> list[Picture]:
         single = [picture for picture in (self.matrix, self.money) if picture is not None]
-        return [*single, *self.costs, *self.http, *self.timelines.values()]
+        return [*single, *self.costs, *self.http, *self.stores, *self.timelines.values()]
 
 
 def draw(found: Found) -> Figures:
@@ -42,12 +44,17 @@ def draw(found: Found) -> Figures:
         draw_waits(own, load_caption(found, own)),
         draw_contention(own, load_caption(found, own)),
     )
+    on_stores = (
+        draw_convoy(found.store_runs, store_caption(found)),
+        draw_spread(found.store_runs, store_caption(found)),
+    )
     over_http = draw_throughput("http", http, load_caption(found, http))
     return Figures(
         draw_matrix(found.cells, matrix_caption(found)) if found.cells else None,
         tuple(picture for picture in costs if picture is not None),
         tuple(picture for picture in (over_http,) if picture is not None),
         draw_money(found.load_runs, load_caption(found, found.load_runs)),
+        tuple(picture for picture in on_stores if picture is not None),
         {
             story.anchor: _timeline(story, png=number == 0)
             for number, story in enumerate(pictured(found))
@@ -106,6 +113,18 @@ def load_caption(found: Found, runs: Sequence[LoadRun]) -> str:
         f"{len(runs)} runs of the {drivers} driver ({_rounds_words(runs)}),"
         f" {seconds:,.0f} s measured{f', on {machine}' if machine else ''}."
         f"{shown}{left_out} A closed loop hides stalls."
+    )
+
+
+def store_caption(found: Found) -> str:
+    """How many runs of what, and what they leave out."""
+    runs = found.store_runs
+    seconds = sum(run.seconds for run in runs)
+    return (
+        f"{len(runs)} runs of lock strategy and store alone, no wallet around them, one each of"
+        f" {seconds / max(1, len(runs)):.2f} s, durable on both databases. PostgreSQL's server"
+        " and clients share the machine's cores; everything on SQLite keeps to one. No intervals:"
+        " make bench-stores takes turns and has them."
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.results import Cell, LoadRun, ProgramsResult, Ratio
+from engine.results import Cell, IsolationCell, LoadRun, ProgramsResult, Ratio
 
 
 class Claim(Protocol):
@@ -26,7 +26,8 @@ class Claim(Protocol):
 @dataclass(frozen=True, slots=True)
 class Found:
     """What was found. `machine`: what it ran on, in words. `notes`: what was not covered.
-    `controls`: lock strategies that are wrong on purpose.
+    `controls`: lock strategies that are wrong on purpose. `store_runs`: load on lock strategy and
+    store alone, on every database there is.
     """
 
     cells: tuple[Cell, ...]
@@ -37,3 +38,5 @@ class Found:
     machine: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
+    store_runs: tuple[LoadRun, ...] = ()
+    isolation: tuple[IsolationCell, ...] = ()

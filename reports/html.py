@@ -16,6 +16,8 @@ from reports.matrix_figure import matrix_words
 from reports.reading import (
     MEANINGS,
     SYMBOLS,
+    accounts_count,
+    accounts_words,
     cell_anchor,
     in_order,
     lost_words,
@@ -23,6 +25,7 @@ from reports.reading import (
     run_is_unexpected,
     settings,
     squares,
+    store_words,
     stories,
     worst,
 )
@@ -53,6 +56,8 @@ def html(found: Found, figures: Figures, *, files: Mapping[str, str]) -> str:
             )
         ],
         "settings": settings(found.load_runs),
+        "stores_table": _stores_table(found),
+        "isolation": _isolation(found),
         "light": LIGHT,
         "dark": DARK,
     }
@@ -68,6 +73,42 @@ def _rows(found: Found, topology: str) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def _stores_table(found: Found) -> dict[str, Any]:
+    """The most clients on the fewest and the most accounts: lock strategy to a run or None each."""
+    runs = found.store_runs
+    clients = max((run.load.clients for run in runs), default=0)
+    accounts = sorted({run.load.accounts for run in runs}, key=accounts_count)
+    columns = [
+        (store, ends)
+        for store in in_order(run.load.store for run in runs)
+        for ends in in_order([*accounts[:1], *accounts[-1:]])
+    ]
+    by_place = {(r.load.lock, r.load.store, r.load.accounts, r.load.clients): r for r in runs}
+    return {
+        "clients": clients,
+        "stores": in_order(store for store, _ in columns),
+        "accounts": in_order(ends for _, ends in columns),
+        "rows": {
+            lock: [by_place.get((lock, *column, clients)) for column in columns]
+            for lock in in_order(run.load.lock for run in runs)
+        },
+    }
+
+
+def _isolation(found: Found) -> dict[str, Any]:
+    """Anomaly to one cell or None for each level of each database."""
+    cells = found.isolation
+    levels = in_order((cell.store, cell.level) for cell in cells)
+    by_place = {(cell.store, cell.level, cell.anomaly): cell for cell in cells}
+    return {
+        "levels": levels,
+        "rows": {
+            (anomaly, title): [by_place.get((*level, anomaly)) for level in levels]
+            for anomaly, title in in_order((cell.anomaly, cell.title) for cell in cells)
+        },
+    }
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -77,11 +118,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "accounts_words": accounts_words,
         "anchor": cell_anchor,
         "ending": ending,
         "lost": lost_words,
         "money": show_cents,
         "numbered": numbered,
+        "store_words": store_words,
         "story_caption": story_caption,
         "svg": _svg,
         "worst": worst,

@@ -187,6 +187,14 @@ def rounds_words(setting: Setting) -> str:
     return f"median of {rounds} rounds" if rounds > 1 else "one run, no interval"
 
 
+def store_words(store: str) -> str:
+    """
+    >>> store_words("postgres"), store_words("sqlite")
+    ('PostgreSQL', 'SQLite')
+    """
+    return {"postgres": "PostgreSQL", "sqlite": "SQLite"}.get(store, store)
+
+
 def accounts_words(accounts: str) -> str:
     """ "hot" and "zipf:1000" for people.
 

@@ -47,7 +47,7 @@ _VERDICTS: Columns = {
 _DURATIONS = ("latency", "lock_wait", "store_wait", "hold")
 _LOADS: Columns = {
     "run": ("int64", "number of the run, from 0"),
-    "driver": ("string", "asyncio or locust"),
+    "driver": ("string", "asyncio, locust, or store (strategy and store alone)"),
     "lock": ("string", "lock strategy"),
     "clients": ("int64", "at once, in a closed loop"),
     "accounts": ("string", "hot, uniform:N or zipf:N"),
@@ -119,7 +119,7 @@ def tables(found: Found) -> dict[str, pd.DataFrame]:
     """One frame for each name in COLUMNS, with exactly its columns and types."""
     return {
         "verdicts": _frame("verdicts", (_verdict_row(cell) for cell in found.cells)),
-        "loads": _frame("loads", (_load_row(n, run) for n, run in enumerate(found.load_runs))),
+        "loads": _frame("loads", (_load_row(n, run) for n, run in enumerate(_all_runs(found)))),
         "ratios": _frame("ratios", (asdict(ratio) for ratio in found.ratios)),
         "programs": _frame("programs", (asdict(result) for result in found.programs)),
         "claims": _frame(
@@ -128,6 +128,10 @@ def tables(found: Found) -> dict[str, pd.DataFrame]:
         ),
         "samples": _samples(found.load_runs),
     }
+
+
+def _all_runs(found: Found) -> tuple[LoadRun, ...]:
+    return found.load_runs + found.store_runs
 
 
 def _frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The findings on a terminal: verdicts and costs on one screen, and a witness step by step."""
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
@@ -17,23 +16,19 @@ from reports.found import Found
 from reports.reading import (
     MEANINGS,
     SYMBOLS,
-    Square,
     in_order,
-    short_names,
     squares,
     unexpected_count,
-    worst,
 )
 from reports.standing import standings
 from reports.summary import VERDICT_STYLES, captions, summary
 from reports.telling import ending
+from reports.terminal_matrix import legend, matrix_table
 from reports.timeline_words import who_met_whom
 
 # So many sentences of a tone, and lines of each, that all fits 80 columns by 40 lines.
 _SENTENCES_MAX = {Tone.WRONG: 3, Tone.AVOID: 2, Tone.CARE: 2, Tone.COST: 2}
 _LINES_MAX = 3
-# A long name of a lock strategy takes two lines, so that a matrix of five fits 80 columns.
-_HEADING_CHARACTERS = 11
 # In the matrix no schedule has room.
 _BROKEN_ELSEWHERE = "something broke; `walletrace explore` shows a schedule that does it"
 # A lock strategy is not blamed for what none cures; beside its ✗ that has to be said.
@@ -101,8 +96,10 @@ def print_matrix(
     several = has_fault_axis(cells)
     if several:
         out.print(Text(counted_words(), style="dim"))
-    for table in fault_tables(cells) if several else _scenario_tables(placed):
+    for table in fault_tables(cells) if several else [matrix_table(placed)]:
         out.print(table)
+    if not several:
+        out.print(Text(legend(placed), style="dim"))
     meanings = MEANINGS | {Verdict.BROKEN: _BROKEN_ELSEWHERE}
     met = in_order(square.verdict for square in placed)
     out.print(Text("\n".join(f"{SYMBOLS[v]} {v}: {meanings[v]}" for v in met), style="dim"))
@@ -116,28 +113,6 @@ def print_matrix(
     headline = f"{_APART * excused}{conclude(found).headline}"
     out.print(Text(headline, style="bold red" if wrong else "bold"))
     out.print(Text(f"Next: {next_step(found, named)}", style="cyan"), soft_wrap=True)
-
-
-def _scenario_tables(placed: Sequence[Square]) -> Iterator[Table]:
-    locks = in_order(square.lock for square in placed)
-    for topology in in_order(square.topology for square in placed):
-        table = Table(title=topology, title_justify="left", box=None, padding=(0, 1, 0, 0))
-        table.add_column("scenario", no_wrap=True)
-        for name in short_names(locks).values():
-            heading = "\n".join(textwrap.wrap(name, _HEADING_CHARACTERS))
-            table.add_column(heading, overflow="fold")
-        for scenario in in_order(s.scenario for s in placed if s.topology == topology):
-            here = {s.lock: s for s in placed if (s.scenario, s.topology) == (scenario, topology)}
-            marks = [_mark(here[lock]) if lock in here else Text("–") for lock in locks]
-            table.add_row(scenario, *marks)
-        yield table
-
-
-def _mark(square: Square) -> Text:
-    broken = square.verdict is Verdict.BROKEN
-    word = worst(square.lead) or "broken" if broken else square.verdict
-    surprise = "" if square.as_expected else " !"
-    return Text(f"{SYMBOLS[square.verdict]} {word}{surprise}", VERDICT_STYLES[square.verdict])
 
 
 def print_cell(out: Console, cell: Cell, story: str = "") -> None:

@@ -11,6 +11,7 @@ import typer
 from engine.errors import UsageError, WalletraceError
 from engine.verdicts import EXIT_FAULT, EXIT_UNDECIDED, EXIT_USAGE
 from scenarios import (
+    crash_command,
     explore_command,
     explore_commands,
     isolation_command,
@@ -60,6 +61,7 @@ app.command()(explore_commands.compare)
 app.command()(load_commands.bench)
 app.command()(load_commands.serve)
 app.command()(load_commands.load)
+app.command("crash-test")(crash_command.crash)
 app.command()(report_command.report)
 app.command()(zoo_command.zoo)
 app.command()(isolation_command.isolation)

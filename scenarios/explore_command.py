@@ -7,6 +7,7 @@ import typer
 
 from engine.explore.cells import explore_cell
 from engine.explore.faults import FAULTS, Faults
+from engine.explore.live_stores import placed
 from engine.explore.plan import Counts
 from engine.explore.search import Budget
 from engine.results import Cell
@@ -27,6 +28,7 @@ from scenarios.options import (
     MaxRuns,
     MaxSeconds,
     MaxStates,
+    PostgresData,
     PytestFile,
     Store,
     Wallet,
@@ -52,6 +54,7 @@ def explore(
     lock: Annotated[str | None, typer.Option(help=LOCK_HELP)] = None,
     wallet: Wallet = None,
     store: Store = "memory",
+    postgres_data: PostgresData = None,
     topology: Annotated[str, typer.Option(help=TOPOLOGY_HELP)] = "one-service",
     faults: FaultBudget = None,
     expect: Expected = None,
@@ -73,13 +76,13 @@ def explore(
     evidence = Evidence(save, figure, pytest_file)
     evidence.check()
     story = scenario_named(scenario)
-    with progress("exploring") as advance:
+    with placed(store, postgres_data=postgres_data) as at, progress("exploring") as advance:
         cell = run_patiently(
             explore_cell(
                 story,
                 lock,
                 topology,
-                store,
+                at,
                 wallet=wallet,
                 faults=None if faults is None else Faults.parse(faults),
                 budget=Budget(max_runs, max_seconds, max_states, max_memory),

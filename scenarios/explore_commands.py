@@ -1,5 +1,6 @@
 """`walletrace list`, `replay` and `compare`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,11 +8,12 @@ import typer
 
 from engine.catalog import LOCK_STRATEGIES, NEGATIVE_CONTROLS
 from engine.errors import UsageError
-from engine.explore.cells import STORES, replay_cell
+from engine.explore.cells import STORES, dialect_of, replay_cell, store_name
 from engine.explore.controller import ScheduleMismatch
 from engine.explore.faults import FAULTS, Faults
+from engine.explore.live_stores import LIVE_STORES, placed
 from engine.explore.regression import replay_as_far_as_possible
-from engine.explore.scenario import PROCESSES_MORE, TOPOLOGIES
+from engine.explore.scenario import PROCESSES_MORE, TOPOLOGIES, Scenario
 from engine.explore.search import Budget
 from engine.results import Cell, Witness
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK
@@ -23,12 +25,14 @@ from scenarios.evidence import Evidence
 from scenarios.fingerprint import fingerprints
 from scenarios.options import (
     BUDGET,
+    STORE_HELP,
     Figure,
     Json,
     MaxMemory,
     MaxRuns,
     MaxSeconds,
     MaxStates,
+    PostgresData,
     PytestFile,
     Wallet,
     scenario_named,
@@ -62,8 +66,9 @@ def list_parts(as_json: Json = False) -> None:
 def replay(
     file: Annotated[Path, typer.Argument(help="A file that `explore --save` wrote.")],
     store: Annotated[
-        str | None, typer.Option(help="memory or sqlite (default: where it was found).")
+        str | None, typer.Option(help=f"{STORE_HELP} Default: where it was found.")
     ] = None,
+    postgres_data: PostgresData = None,
     figure: Figure = None,
     pytest_file: PytestFile = None,
     as_json: Json = False,
@@ -75,14 +80,9 @@ def replay(
     evidence = Evidence(None, figure, pytest_file)
     evidence.check()
     kept = saved.load(file)
-    story, at = scenario_named(kept.scenario), store or kept.store
-    faults, mismatch = Faults.parse(kept.faults), ""
-    cell = (story, kept.lock, kept.topology, at, kept.schedule)
-    try:
-        witness = run_patiently(replay_cell(*cell, wallet=kept.wallet, faults=faults))
-    except ScheduleMismatch as error:
-        mismatch = str(error)
-        witness = run_patiently(replay_as_far_as_possible(*cell, wallet=kept.wallet, faults=faults))
+    story, at = scenario_named(kept.scenario), store_name(store or kept.store)
+    with placed(store or kept.store, postgres_data=postgres_data) as where:
+        witness, mismatch = _replayed(kept, story, where)
     code = fingerprints(story, kept.lock, kept.wallet)
     found = recurrence.compared(kept, witness, code, at, mismatch=mismatch)
     where = ", ".join(filter(None, (kept.topology, f"replayed on {at}", kept.faults)))
@@ -93,6 +93,20 @@ def replay(
         _print_replay(kept, witness, found, mismatch)
     evidence.write(kept, witness, story.story, subtitle=where)
     raise typer.Exit(EXIT_OK if found.recurs else EXIT_DECIDED_OTHERWISE)
+
+
+def _replayed(kept: saved.Saved, story: Scenario, where: str) -> tuple[Witness, str]:
+    """The run, and why the schedule could not be followed to the letter, if it could not."""
+    faults = Faults.parse(kept.faults)
+    cell = (story, kept.lock, kept.topology, where, kept.schedule)
+    try:
+        return run_patiently(replay_cell(*cell, wallet=kept.wallet, faults=faults)), ""
+    except ScheduleMismatch as error:
+        mismatch = recurrence.mismatch(error, kept, where)
+    return (
+        run_patiently(replay_as_far_as_possible(*cell, wallet=kept.wallet, faults=faults)),
+        mismatch,
+    )
 
 
 def _cell_words(kept: saved.Saved) -> str:
@@ -114,8 +128,14 @@ def _print_replay(
 
 def compare(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Explore the model only; replay witnesses on SQLite.")
+        bool,
+        typer.Option("--quick", help="Explore the model only; replay witnesses on the database."),
     ] = False,
+    store: Annotated[
+        str,
+        typer.Option(help=f"The database beside its model: {', '.join(LIVE_STORES)}, or a URL."),
+    ] = "sqlite",
+    postgres_data: PostgresData = None,
     scenario: Annotated[list[str] | None, typer.Option(help="Only these (repeatable).")] = None,
     lock: Annotated[
         list[str] | None, typer.Option(help="Only these, or your own module:Class (repeatable).")
@@ -136,7 +156,7 @@ def compare(
     max_memory: MaxMemory = BUDGET.memory_mb_max,
     as_json: Json = False,
 ) -> None:
-    """Fill the whole verdict matrix, in the model and on real SQLite.
+    """Fill the whole verdict matrix, in the model and on a real database.
 
     Exit status: 0 if every cell is as its scenario declares, 1 if one is not, 3 if undecided.
     """
@@ -146,13 +166,14 @@ def compare(
     stories = {name: scenario_named(name) for name in scenario or SCENARIOS}
     plan = matrix.Plan(
         scenarios=list(stories.values()),
-        locks=lock or matrix.locks_for(wallet),
+        locks=lock or matrix.locks_for(wallet, dialect_of(store)),
         topologies=topology or list(TOPOLOGIES),
         budget=Budget(max_runs, max_seconds, max_states, max_memory),
         wallet=wallet,
         faults=faults or (),
     )
-    with progress("comparing") as advance:
+    with placed(store, postgres_data=postgres_data) as at, progress("comparing") as advance:
+        plan = replace(plan, store=at)
         cells = run_patiently(matrix.compare(plan, quick=quick, on_cell=advance))
     if junit_file is not None:
         _write(junit_file, junit.junit_xml(cells, []))

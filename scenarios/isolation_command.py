@@ -58,7 +58,7 @@ def isolation(
         run = asyncio.run(_perform(store, script, levels[0], sessions))
         _print_run(script, run, as_json=as_json)
         raise typer.Exit(EXIT_OK if script.shows(run.ended) else EXIT_DECIDED_OTHERWISE)
-    database, cells = asyncio.run(_explore(store, levels, anomalies))
+    database, cells = asyncio.run(explore_levels(store, levels, anomalies))
     if as_json:
         print_json(isolation_table.matrix_json(database, cells))
     else:
@@ -140,9 +140,10 @@ async def _live(store: str) -> AsyncIterator[Live]:
             yield postgres
 
 
-async def _explore(
+async def explore_levels(
     store: str, levels: Sequence[IsolationLevel], anomalies: Sequence[Anomaly]
 ) -> tuple[str, list[Cell]]:
+    """What the database calls itself, and every cell that is asked for. UsageError."""
     with progress("exploring isolation levels") as advance:
         async with _live(store) as live:
             return live.database, await explore_matrix(live, levels, anomalies, advance)

@@ -5,7 +5,6 @@ What takes long to import is imported by the command that needs it.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +16,7 @@ from engine.stores.opening import STORES, Synchronous, dialect_of
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
 from reports.terminal_load import print_load
 from scenarios.console import out, print_json, progress
-from scenarios.options import Json
+from scenarios.options import Json, PostgresData
 
 Locks = Annotated[
     list[str] | None,
@@ -29,10 +28,6 @@ Sync = Annotated[
     typer.Option(help="SQLite's setting; on PostgreSQL, OFF means synchronous_commit=off."),
 ]
 Store = Annotated[str, typer.Option(help=f"{STORES}. Emptied: it may hold no wallets.")]
-PostgresData = Annotated[
-    Path | None,
-    typer.Option(help="Keep the embedded PostgreSQL's data here (default: a temporary place)."),
-]
 Seed = Annotated[int, typer.Option(help="Decides accounts, amounts and order of operations.")]
 Expect = Annotated[Verdict | None, typer.Option(help="Exit 0 if this is the verdict.")]
 

@@ -21,7 +21,8 @@ from engine.stores.sqlite import POLL_MS
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, Verdict
 from reports import Found, terminal, write
 from reports.conclusion import conclude
-from scenarios import matrix
+from scenarios import both_stores, matrix
+from scenarios.available import available
 from scenarios.console import cell_json, out, print_json, progress
 from scenarios.load_commands import loads_json
 from scenarios.patience import run_patiently
@@ -66,6 +67,9 @@ def run(folder: Path, *, as_json: bool) -> int:
     runs = _driven()
     claims = _claims()
     runs += _over_http()
+    with available(both_stores.STORES) as (addresses, missing):
+        store_runs = both_stores.measured(addresses, seed=SEED)
+        isolation = both_stores.isolation(addresses)
     found = Found(
         cells=tuple(cells),
         load_runs=tuple(runs),
@@ -73,8 +77,10 @@ def run(folder: Path, *, as_json: bool) -> int:
         programs=tuple(programs),
         claims=tuple(claims),
         machine={"machine": str(machine()), "db-row": DB_ROW},
-        notes=NOT_COVERED,
+        notes=(*NOT_COVERED, *([f"PostgreSQL is left out: {missing}."] if missing else [])),
         controls=tuple(NEGATIVE_CONTROLS),
+        store_runs=tuple(store_runs),
+        isolation=tuple(isolation),
     )
     with progress("drawing") as advance:
         advance(0, 0, "figures and pages")
@@ -88,12 +94,16 @@ def run(folder: Path, *, as_json: bool) -> int:
             machine=found.machine,
             notes=found.notes,
             controls=found.controls,
+            store_runs=found.store_runs,
+            isolation=found.isolation,
         )
     if as_json:
         print_json(_json(found, paths))
     else:
         terminal.print_report(out, found, page=str(paths[0]))
-    return _status(cells, programs, runs)
+    if not all(cell.as_expected for cell in isolation):
+        return EXIT_DECIDED_OTHERWISE
+    return _status(cells, programs, runs + store_runs)
 
 
 def _writable(folder: Path) -> None:

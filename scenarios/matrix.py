@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from engine import catalog
 from engine.catalog import controls_on, strategies_on
 from engine.errors import UsageError
-from engine.explore.cells import explore_cell, replay_cell
+from engine.explore.cells import dialect_of, explore_cell, replay_cell
 from engine.explore.faults import FAULTS, Faults
+from engine.explore.live_stores import LIVE_STORES, is_url
 from engine.explore.own_wallet import takes_lock
 from engine.explore.scenario import TOPOLOGIES, Scenario
 from engine.explore.search import Budget
+from engine.ports import Dialect
 from engine.results import Cell
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict
 from scenarios.catalogue import SCENARIOS
@@ -18,12 +20,13 @@ from scenarios.expectations import expected
 
 OnCell = Callable[[int, int, str], None]
 
-CONFIRMED = "its witness loses on real SQLite too"
-NOT_CONFIRMED = "its witness does not lose on real SQLite"
-DISAGREES = "the model and real SQLite disagree"
+CONFIRMED = "its witness loses on the real database too"
+NOT_CONFIRMED = "its witness does not lose on the real database"
+DISAGREES = "the model and the real database disagree"
 EACH = "each"
 
 LOCKS = (*strategies_on("sqlite"), *controls_on("sqlite"))
+MODELS: dict[Dialect, str] = {"sqlite": "memory", "postgres": "memory:postgres"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Plan:
     """Which cells to explore; all by default.
 
     `faults` are texts like "busy=1", or "each" for none and one of every kind; without any, each
-    scenario has its own.
+    scenario has its own. `store` is the real database that its model is compared with.
     """
 
     scenarios: Sequence[Scenario] = tuple(SCENARIOS.values())
@@ -40,6 +43,7 @@ class Plan:
     budget: Budget = Budget()  # noqa: RUF009  (frozen)
     wallet: str | None = None
     faults: Sequence[str] = ()
+    store: str = "sqlite"
 
 
 def budgets(faults: Sequence[str], scenario: Scenario) -> list[Faults]:
@@ -52,19 +56,25 @@ def budgets(faults: Sequence[str], scenario: Scenario) -> list[Faults]:
     return list(dict.fromkeys(Faults.parse(text) for text in texts))
 
 
-def locks_for(wallet: str | None) -> tuple[str, ...]:
-    """Every lock strategy; for a wallet that takes none only the wallet's own name."""
+def locks_for(wallet: str | None, dialect: Dialect) -> tuple[str, ...]:
+    """Every lock strategy there; for a wallet that takes none only the wallet's own name."""
     if wallet is not None and not takes_lock(catalog.wallet(wallet)):
         return (wallet,)
-    return LOCKS
+    return (*strategies_on(dialect), *controls_on(dialect))
 
 
 async def compare(plan: Plan, *, quick: bool, on_cell: OnCell | None = None) -> list[Cell]:
-    """Explore every cell in the model; on real SQLite too, or with `quick` only the witnesses.
+    """Explore every cell in the model; on the database too, or with `quick` only the witnesses.
 
     A live cell whose outcomes differ from the model's, and a model cell whose witness is not
-    confirmed, come back with the verdict `unknown` and a note.
+    confirmed, come back with the verdict `unknown` and a note. What the model does not know is
+    explored on the database alone.
     """
+    if not (plan.store in LIVE_STORES or is_url(plan.store)):
+        raise UsageError(
+            f"no real database {plan.store!r}", f"known: {', '.join(LIVE_STORES)}, postgresql://…"
+        )
+    store = MODELS[dialect_of(plan.store)]
     wanted = [
         (scenario, lock, topology, faults)
         for scenario in plan.scenarios
@@ -77,14 +87,16 @@ async def compare(plan: Plan, *, quick: bool, on_cell: OnCell | None = None) -> 
         if on_cell is not None:
             words = (scenario.name, lock, topology, str(faults))
             on_cell(number, len(wanted), " · ".join(filter(None, words)))
-        model = await _explored(plan, scenario, lock, topology, "memory", faults)
-        if quick:
-            cells.append(await _confirmed(model, scenario, faults, plan.wallet))
+        model = await _explored(plan, scenario, lock, topology, store, faults)
+        modelled = model.verdict is not Verdict.UNKNOWN
+        if quick and modelled:
+            cells.append(await _confirmed(model, scenario, faults, plan))
             continue
-        live = await _explored(plan, scenario, lock, topology, "sqlite", faults)
-        if (live.verdict, live.outcomes) != (model.verdict, model.outcomes):
+        live = await _explored(plan, scenario, lock, topology, plan.store, faults)
+        same = (live.verdict, live.outcomes) == (model.verdict, model.outcomes)
+        if modelled and not same and live.verdict is not Verdict.BOUNDED:
             live = replace(live, verdict=Verdict.UNKNOWN, note=DISAGREES)
-        cells += [model, live]
+        cells += [model, live] if modelled else [live]
     return cells
 
 
@@ -99,8 +111,8 @@ async def _explored(
     return replace(cell, expected=expected(scenario, lock, topology, faults))
 
 
-async def _confirmed(cell: Cell, scenario: Scenario, faults: Faults, wallet: str | None) -> Cell:
-    """The cell, its witness replayed on real SQLite."""
+async def _confirmed(cell: Cell, scenario: Scenario, faults: Faults, plan: Plan) -> Cell:
+    """The cell, its witness replayed on the real database."""
     if cell.witness is None:
         return cell
     try:
@@ -108,9 +120,9 @@ async def _confirmed(cell: Cell, scenario: Scenario, faults: Faults, wallet: str
             scenario,
             cell.lock,
             cell.topology,
-            "sqlite",
+            plan.store,
             cell.witness.schedule,
-            wallet=wallet,
+            wallet=plan.wallet,
             faults=faults,
         )
     except UsageError:

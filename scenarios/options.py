@@ -16,7 +16,12 @@ from scenarios.catalogue import SCENARIOS
 BUDGET = Budget()
 TOPOLOGY_HELP = f"{'|'.join(TOPOLOGIES)}, or {PROCESSES_MORE}."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Store = Annotated[str, typer.Option(help=f"Where to run: {' or '.join(STORES)}.")]
+STORE_HELP = f"Where to run: {', '.join(STORES)}, or postgresql://… (without wallets)."
+Store = Annotated[str, typer.Option(help=STORE_HELP)]
+PostgresData = Annotated[
+    Path | None,
+    typer.Option(help="Keep the embedded PostgreSQL's data here (default: a temporary place)."),
+]
 LOCK_HELP = (
     "A lock strategy's name, or your own module:Class; needed unless --wallet names one that takes"
     " none."

@@ -12,6 +12,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from engine.explore.cells import dialect_of
+from engine.explore.controller import ScheduleMismatch
 from engine.results import Witness
 from scenarios.console import witness_json
 from scenarios.saved import Saved, version
@@ -56,6 +58,17 @@ def compared(
         says = "it does not recur: mended, as far as this schedule goes" + _since(changed)
         return Recurrence(False, changed, says, again)
     return Recurrence(False, changed, _unchanged(kept, store), again)
+
+
+def mismatch(error: ScheduleMismatch, kept: Saved, store: str) -> str:
+    """Why the schedule cannot be followed to the letter."""
+    found, now = dialect_of(kept.store), dialect_of(store)
+    if found == now:
+        return str(error)
+    return (
+        f"found under the rules of {found}, it has other steps or waits under those of {now}"
+        f" ({error.args[0].partition(';')[0]})"
+    )
 
 
 def replay_json(kept: Saved, witness: Witness, found: Recurrence, mismatch: str) -> dict[str, Any]:
@@ -109,6 +122,7 @@ def _explore(kept: Saved) -> str:
         "--wallet": kept.wallet,
         "--topology": kept.topology if kept.topology != "one-service" else None,
         "--faults": kept.faults,
+        "--store": kept.store if kept.store != "memory" else None,
     }
     words += [word for name, value in options.items() if value for word in (name, value)]
     return shlex.join(words)

@@ -1,5 +1,5 @@
 """Crash tests: real worker processes over one database, killed and paused while they work.
 
-`worker` is such a process, `crew` keeps several of them, `blows` says where one is struck, `driver`
-runs them and strikes, and `judgement` judges by the money and by what was acknowledged.
+`worker` is such a process, `crew` keeps several of them, `driver` has them work and strikes them,
+and `judgement` judges by the money and by what was acknowledged.
 """

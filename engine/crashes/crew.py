@@ -7,9 +7,8 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from time import monotonic
 
 from engine.crashes.worker import Answer, Ask, Halt, Halting, Place, Ready, Settings, work
@@ -26,7 +25,7 @@ class Died(Exception):
 
 
 class Worker:
-    """One process. Made and ended by `working`."""
+    """One process. Made and ended by a `Crew`."""
 
     def __init__(self, settings: Settings) -> None:
         spawn = get_context("spawn")
@@ -42,7 +41,7 @@ class Worker:
         self.halted = asyncio.Event()
         self._asked: dict[int, tuple[Operation, asyncio.Future[Receipt]]] = {}
         self._numbers = 0
-        loop.add_reader(self._pipe.fileno(), self._receive, self._pipe)
+        loop.add_reader(self._pipe.fileno(), self._receive)
 
     async def ask(self, key: str, operation: Operation) -> Receipt:
         """Have it run the call. What the wallet raises; Died."""
@@ -52,13 +51,15 @@ class Worker:
         try:
             self._pipe.send(Ask(self._numbers, key, operation))
         except OSError as error:
+            self._asked.pop(self._numbers, None)
             raise Died from error
         return await answer
 
     @property
     def touching(self) -> set[str]:
         """The accounts of the calls under way."""
-        return {account for operation, _ in self._asked.values() for account in accounts_of(operation)}
+        under_way = (operation for operation, _ in self._asked.values())
+        return {account for operation in under_way for account in accounts_of(operation)}
 
     def halt(self, place: Place) -> None:
         """Have it stop itself there; `halted` says when it does."""
@@ -73,7 +74,7 @@ class Worker:
         """SIGKILL; who waits for an answer is told that it died."""
         self._signal(signal.SIGKILL)
         await asyncio.to_thread(self._process.join)
-        self._hang_up()
+        self._receive()  # what it said before it died, and that it did
 
     async def end(self) -> None:
         """Let it end by itself, or else kill it."""
@@ -88,12 +89,14 @@ class Worker:
         if self._process.is_alive():
             os.kill(self._process.pid, signum)
 
-    def _receive(self, pipe: Connection) -> None:
+    def _receive(self) -> None:
         try:
-            message = pipe.recv()
+            while self._pipe.poll():
+                self._take(self._pipe.recv())
         except (EOFError, OSError):
             self._hang_up()
-            return
+
+    def _take(self, message: Ready | Halting | Answer) -> None:
         match message:
             case Ready(prefix):
                 self.ready.set_result(prefix)
@@ -102,8 +105,8 @@ class Worker:
             case Answer(number, answer):
                 _, waiting = self._asked.pop(number)
                 if waiting.done():  # its client was cancelled
-                    pass
-                elif isinstance(answer, WalletraceError):
+                    return
+                if isinstance(answer, WalletraceError):
                     waiting.set_exception(answer)
                 else:
                     waiting.set_result(answer)
@@ -112,9 +115,6 @@ class Worker:
         if self._pipe.closed:
             return
         asyncio.get_running_loop().remove_reader(self._pipe.fileno())
-        with suppress(EOFError, OSError):
-            while self._pipe.poll():  # what it said before it died
-                self._receive(self._pipe)
         self._pipe.close()
         for _, waiting in self._asked.values():
             if not waiting.done():

@@ -49,6 +49,15 @@ def dialect_of(store: str) -> Dialect:
     return "postgres" if "postgres" in store.partition("//")[0] else "sqlite"
 
 
+def store_name(store: str) -> str:
+    """How it is called in what we write: an address may hold a password.
+
+    >>> store_name("postgresql://me:secret@host/bank"), store_name("memory:postgres")
+    ('postgres', 'memory:postgres')
+    """
+    return "postgres" if is_url(store) else store
+
+
 def setting_of(
     scenario: Scenario,
     lock: str | None,
@@ -154,7 +163,7 @@ async def explore_cell(
     return Cell(
         scenario=scenario.name,
         lock=label,
-        store="postgres" if is_url(store) else store,
+        store=store_name(store),
         topology=topology,
         faults=str(struck),
         expected=scenario.expected(label, topology) if declared else None,

@@ -70,7 +70,6 @@ class PostgresLive:
         self._probe = probe
         self._openings: Mapping[str, int] = {}
         self._restored = False
-        self._new_files = True
         self._begin_run()
 
     def _begin_run(self) -> None:
@@ -86,10 +85,8 @@ class PostgresLive:
     async def reset(self, openings: Mapping[str, int]) -> None:
         self._begin_run()
         if not self._restored or openings != self._openings:
-            if self._new_files:
-                await self._probe.execute(sql.TRUNCATE)
             await self._database.reset(openings)
-        self._openings, self._restored, self._new_files = openings, False, False
+        self._openings, self._restored = openings, False
 
     def ready(self, lane: Lane, step: Step) -> bool:
         # In a circle anybody can go on, as its victim.
@@ -112,8 +109,6 @@ class PostgresLive:
         if step.kind == "begin":
             assert isinstance(session, PostgresStore)
             self._open[lane] = _Open(session, step.args[0])
-            # Its locks are on pages, and these have to be the same in every run.
-            self._new_files = self._new_files or step.args[0] == "serializable"
         elif ring := circle(lane, self._obstacles):
             others = [self._waiter(other) for other in ring[1:]]
             victim = self._open[lane].connection
@@ -222,7 +217,7 @@ class PostgresLive:
 
     async def books(self, lanes: Sequence[Lane]) -> Books:
         # While somebody has a transaction open, rows may be locked.
-        self._restored = not (self._new_files or any(lane.in_transaction for lane in lanes))
+        self._restored = not any(lane.in_transaction for lane in lanes)
         if self._restored:
             names, cents = list(self._openings), list(self._openings.values())
             found = await self._probe.fetch(sql.BOOKS_AND_RESTORE, names, cents)

@@ -1,8 +1,8 @@
 """A database to explore in: with a schema `walletrace` that is made for it and dropped in the end.
 
-Every run of an exploration begins by emptying it, so one that was there before is not touched:
-somebody may keep his wallets in it. Only what an exploration that was killed has left behind, which
-says so itself, is taken away.
+Every run of an exploration begins by emptying it, so one that holds wallets is not touched:
+somebody keeps them there. What is taken away is a schema of ours without any wallet, and what an
+exploration that was killed has left behind, which says so itself.
 """
 
 from collections.abc import AsyncIterator
@@ -54,6 +54,9 @@ async def postgres_live(url: str, *, connections: int) -> AsyncIterator[Postgres
             )
             undo.push_async_callback(database.close)
             await probe.execute(sql.COMMENT)
+            # Connected before the first run, so that no run waits for it.
+            for connection in [await database.pool.borrow() for _ in range(connections)]:
+                database.pool.give_back(connection)
             yield PostgresLive(database, probe)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise typed_error(error, may_have_happened=False) from error
@@ -66,9 +69,17 @@ async def _claim(probe: "Connection[Any]", database: str) -> None:
     found = await probe.fetchrow(sql.WHOSE)
     if found is None:
         return
-    if found[0] != sql.MARK:
+    if found[0] != sql.MARK and await _is_used(probe):
         raise StoreUnavailable(
-            f"{database} has a schema 'walletrace', and exploring would empty it",
+            f"{database} has a schema 'walletrace' that is in use, and exploring would drop it",
             "name another database, or drop the schema if nobody needs its wallets",
         )
     await probe.execute(sql.DROP)
+
+
+async def _is_used(probe: "Connection[Any]") -> bool:
+    """Whether it holds wallets, or has no table for them: then it is not even ours."""
+    try:
+        return bool(await probe.fetchval(sql.IS_USED))
+    except asyncpg.UndefinedTableError:
+        return True

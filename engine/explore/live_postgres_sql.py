@@ -32,7 +32,7 @@ BOOKS = """
     FROM walletrace.operation_log ORDER BY 2, 7
 """
 # The books as they were, and in the same statement the beginning of the next run. $1 wallets,
-# $2 their cents.
+# $2 their cents. (TRUNCATE would take ten milliseconds more.)
 BOOKS_AND_RESTORE = f"""
     WITH openings AS (SELECT * FROM unnest($1::text[], $2::bigint[]) AS opened(account, cents)),
     restored AS (
@@ -46,12 +46,6 @@ BOOKS_AND_RESTORE = f"""
     undecided AS (DELETE FROM walletrace.decisions)
     {BOOKS}
 """
-# New files, so that pages, and SERIALIZABLE's locks on them, are the same in every run.
-TRUNCATE = """
-    TRUNCATE walletrace.wallets, walletrace.operation_log, walletrace.idempotency_keys,
-        walletrace.leases, walletrace.decisions
-"""
-
 RUN_OUT = "UPDATE walletrace.leases SET expires_ms = 0 WHERE key = $1"
 
 # Whoever else has a transaction or an advisory lock here. $1 our own server processes.
@@ -72,6 +66,7 @@ COMMENT = f"COMMENT ON SCHEMA walletrace IS '{MARK}'"
 WHOSE = """
     SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'walletrace'
 """
+IS_USED = "SELECT EXISTS (SELECT FROM walletrace.wallets)"
 DROP = "DROP SCHEMA IF EXISTS walletrace CASCADE"
 # A connection that is closed may be remembered for a while, and its lock with it.
 LEAVE = f"{DROP}; SELECT pg_advisory_unlock_all()"

@@ -1,8 +1,8 @@
 """Real databases by name, opened for an exploration."""
 
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from engine.errors import UsageError
@@ -14,13 +14,31 @@ LIVE_STORES = {
     "sqlite": "a real SQLite file through aiosqlite, gated step by step",
     "postgres": "a PostgreSQL of our own, started for the run; or yours, as postgresql://…",
 }
-# Nothing of an exploration has to survive the machine.
-SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+# Nothing of an exploration has to survive the machine; in a directory of the user's other data may.
+TEMPORARY = {"fsync": "off", "full_page_writes": "off"}
 
 
 def is_url(store: str) -> bool:
     """Whether it is the address of a PostgreSQL server."""
     return store.startswith(("postgresql://", "postgres://"))
+
+
+@contextmanager
+def placed(store: str, *, postgres_data: Path | None = None) -> Iterator[str]:
+    """Where `store` is explored until the block ends: one server of ours for any number of cells.
+
+    `postgres_data`: its directory, made if absent and kept. UsageError, StoreUnavailable.
+    """
+    if store == "postgres":
+        settings = TEMPORARY if postgres_data is None else {}
+        with embedded_server(postgres_data, settings=settings) as url:
+            yield url
+    elif postgres_data is not None:
+        raise UsageError(
+            f"a data directory for PostgreSQL with the store {store!r}", "name the store postgres"
+        )
+    else:
+        yield store
 
 
 @asynccontextmanager
@@ -34,7 +52,7 @@ async def live_database(store: str, *, connections: int) -> AsyncIterator[Live]:
             finally:
                 await live.close()
     elif store == "postgres":
-        with embedded_server(settings=SERVER_SETTINGS) as url:
+        with placed(store) as url:
             async with live_database(url, connections=connections) as started:
                 yield started
     else:

@@ -107,7 +107,8 @@ def test_a_cell_says_how_many_interleavings_there_are_and_how_many_lose(found: F
 def test_the_matrix_marks_what_is_not_as_expected(surprised: Found) -> None:
     out, text = console(100)
     print_matrix(out, surprised.cells)
-    assert "✗ money !" in text.getvalue()
+    assert "M!" in text.getvalue()
+    assert "! not as declared" in text.getvalue()
     assert "WRONG: double-spend with per-user" in text.getvalue()
 
 

@@ -16,9 +16,8 @@ _LOCKS: tuple[Script, ...] = (
     (),
     (("read",),),
     (("row", "x", "wait"),),
-    (("row", "x", "wait"), ("row", "y", "wait")),
-    (("row", "x", "wait"), ("row", "y", "wait")),
-    (("row", "x", "nowait"),),
+    *[(("row", "x", "wait"), ("row", "y", "wait"))] * 6,
+    *[(("row", "x", "nowait"),)] * 2,
     (("advisory", "x"), ("advisory", "y")),
     (("advisory", "x"), ("row", "y", "wait")),
 )
