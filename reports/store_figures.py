@@ -22,7 +22,12 @@ from reports.theme import BLUE, LIGHT, ORANGE, VERMILLION, Line, Picture, look, 
 STORE_LINES = {"postgres": Line(BLUE, "o", "-"), "sqlite": Line(ORANGE, "s", "--")}
 # From this share of calls that end in a conflict on, the throughput is not the whole story.
 GAVE_UP_SHOWN = 0.1
-_COLUMNS, _PANEL_HEIGHT, _WIDTH, _ABOVE = 4, 1.55, 8.6, 0.75  # inches
+# A logarithmic axis has no zero; a run in which nobody was answered is drawn here.
+LEAST_PER_S = 10.0
+_COLUMNS = 5
+_PANEL_HEIGHT, _WIDTH, _ABOVE = 1.6, 8.6, 0.75  # inches
+# Two figures nearer than this would be written over each other.
+_APART = 1.7
 
 Place = Callable[[LoadRun], int]
 Points = list[tuple[int, float]]
@@ -78,7 +83,7 @@ def _multiples(
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
             axes.xaxis.set_minor_locator(NullLocator())
             # Room for the figure beside the last point.
-            axes.set_xlim(places[0] / 1.25, places[-1] * (places[-1] / places[0]) ** 0.28)
+            axes.set_xlim(places[0] / 1.25, places[-1] * (places[-1] / places[0]) ** 0.36)
         figure.supxlabel(xlabel, fontsize=9)
         figure.supylabel("calls per second", fontsize=9)
         legend(figure, _keys(in_order(run.load.store for run in runs)))
@@ -101,6 +106,10 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
+def _rate(run: LoadRun) -> float:
+    return max(run.throughput_per_s, LEAST_PER_S)
+
+
 def _line(run: LoadRun) -> tuple[str, str]:
     return run.load.lock, run.load.store
 
@@ -108,7 +117,7 @@ def _line(run: LoadRun) -> tuple[str, str]:
 def _points(runs: Sequence[LoadRun], place: Place) -> Points:
     """Where the line goes: the median of the rounds."""
     return [
-        (at, median(run.throughput_per_s for run in runs if place(run) == at))
+        (at, median(_rate(run) for run in runs if place(run) == at))
         for at in sorted({place(run) for run in runs})
     ]
 
@@ -126,10 +135,19 @@ def _panel(axes: Axes, lock: str, lines: dict[tuple[str, str], Points]) -> None:
             continue
         line = STORE_LINES[store]
         axes.plot(*zip(*points, strict=True), color=line.colour, ls=line.style, lw=1.8, zorder=3)
+    _figures(axes, [points[-1] for (other, _), points in lines.items() if other == lock])
+
+
+def _figures(axes: Axes, ends: Points) -> None:
+    """What the lines come to, beside their ends."""
+    rates = sorted(rate for _, rate in ends)
+    near = len(rates) > 1 and rates[-1] < _APART * rates[0]
+    for at, rate in ends:
+        shift = 0.0 if not near else 5.0 if rate == rates[-1] else -5.0
         axes.annotate(
-            _short(points[-1][1]),
-            points[-1],
-            xytext=(6, 0),
+            _short(rate),
+            (at, rate),
+            xytext=(6, shift),
             textcoords="offset points",
             va="center",
             fontsize=7.5,
@@ -148,7 +166,7 @@ def _mark(axes: Axes, run: LoadRun, at: int) -> None:
             line.colour,
             5,
         )
-    axes.plot([at], [run.throughput_per_s], marker, ms=size, mfc=fill, mec=edge, zorder=4)
+    axes.plot([at], [_rate(run)], marker, ms=size, mfc=fill, mec=edge, zorder=4)
 
 
 def _gave_up(run: LoadRun) -> float:

@@ -9,13 +9,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from engine.catalog import controls_on, lock_strategy, strategies_on
+from engine.catalog import lock_strategy, strategies_on
 from engine.crashes.driver import CrashRun, crash_test
+from engine.crashes.judgement import BROKEN_BY_PAUSES
 from engine.stores.opening import borrowed, dialect_of
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
 from scenarios.console import out, print_json, progress
-from scenarios.load_commands import Expect, Locks, PostgresData, Store
-from scenarios.options import Json
+from scenarios.load_commands import Expect, Locks, Store
+from scenarios.options import Json, PostgresData
 
 FINDINGS_MAX = 3
 
@@ -41,7 +42,7 @@ def crash(
     names), 1 if not, 3 if it cannot be told. Without --lock, all strategies that run on the store.
     """
     dialect = dialect_of(store)
-    names = lock or [*strategies_on(dialect), *controls_on(dialect)]
+    names = lock or [*strategies_on(dialect), *BROKEN_BY_PAUSES]
     for name in names:
         lock_strategy(name, dialect)
     runs = []
@@ -69,7 +70,9 @@ def crash(
 
 
 def _status(runs: Sequence[CrashRun], expect: Verdict | None) -> int:
-    statuses = [exit_status(run.verdict, expected=expect or run.expected) for run in runs]
+    statuses = [
+        exit_status(run.verdict, expected=expect or run.expected or run.verdict) for run in runs
+    ]
     for status in (EXIT_DECIDED_OTHERWISE, EXIT_UNDECIDED):
         if status in statuses:
             return status
@@ -91,10 +94,12 @@ def _print(runs: Sequence[CrashRun], dialect: str) -> None:
     for run in runs:
         freed = f"{run.freed_s:.2f} s" if run.kills else "–"
         counts = (run.acknowledged, run.unanswered, run.happened)
-        table.add_row(run.lock, run.verdict, run.expected, *(f"{n:,}" for n in counts), freed)
+        table.add_row(
+            run.lock, run.verdict, run.expected or "either", *(f"{n:,}" for n in counts), freed
+        )
     out.print(table)
     for run in runs:
-        if run.verdict is not run.expected:
+        if run.verdict is not (run.expected or run.verdict):
             for finding in run.findings[:FINDINGS_MAX]:
                 out.print(Text(f"✗ {run.lock}: {finding.message}", "red"))
     out.print(

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+import uvloop
+
 from engine.errors import UsageError
-from engine.explore.loop import by_hand
+from engine.explore.loop import Loop, by_hand
 
 T = TypeVar("T")
 
@@ -75,17 +77,16 @@ class _Watch:
 
 def _resumption(frame: FrameType | None) -> FrameType | None:
     """The frame in which code under test is being resumed, if it is; by hand or on our own loop."""
-    loops: list[FrameType] = []
     while frame is not None:
         if frame.f_code is _HAND:
             return frame
-        if frame.f_code is _LOOP:
-            loops.append(frame)
+        if frame.f_code is _LOOP and isinstance(frame.f_locals["self"]._loop, Loop):
+            return frame
         frame = frame.f_back
-    return loops[0] if len(loops) > 1 else None  # the outermost is the explorer's own
+    return None
 
 
 def run_patiently(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` for what explores code under test."""
-    with patience():
-        return asyncio.run(work)
+    """`asyncio.run` for what explores code under test; on uvloop, for many short round trips."""
+    with patience(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

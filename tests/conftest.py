@@ -4,6 +4,7 @@
 `pytest tests --hypothesis-profile=hunt`.
 """
 
+import asyncio
 import contextlib
 import os
 import shlex
@@ -59,3 +60,17 @@ def postgres_url() -> Iterator[str]:
     with contextlib.ExitStack() as stop:
         stop.push(server)
         yield url
+
+
+@pytest.fixture(scope="session")
+def explored_url(postgres_url: str) -> str:
+    """A database of its own on that server, which explorations empty as they like."""
+    import asyncpg
+
+    async def create() -> None:
+        connection = await asyncpg.connect(postgres_url)
+        await connection.execute("CREATE DATABASE explored")
+        await connection.close()
+
+    asyncio.run(create())
+    return postgres_url.replace("@/postgres", "@/explored")

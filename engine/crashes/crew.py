@@ -4,20 +4,23 @@ What has arrived here is acknowledged, and is kept by this process, which nobody
 """
 
 import asyncio
-import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from multiprocessing import get_context
+from multiprocessing import Pipe
 from time import monotonic
 
-from engine.crashes.worker import Answer, Ask, Halt, Halting, Place, Ready, Settings, work
+from engine.crashes.worker import Answer, Ask, Halt, Halting, Place, Ready, Settings
 from engine.errors import LoadFailed, WalletraceError
 from engine.history import Receipt
 from engine.operations import Operation, accounts_of
 
 START_S_MAX = 30.0
 END_S_MAX = 10.0
+
+_WORK = "import sys; from engine.crashes.worker import work; work(int(sys.argv[1]))"
 
 
 class Died(Exception):
@@ -28,14 +31,16 @@ class Worker:
     """One process. Made and ended by a `Crew`."""
 
     def __init__(self, settings: Settings) -> None:
-        spawn = get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=work, args=(settings, theirs), daemon=True)
-        # Born deaf to Ctrl-C, which a terminal sends to all.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._process.start()
-        signal.signal(signal.SIGINT, before)
+        self._pipe, theirs = Pipe()
+        # Not multiprocessing's own processes: each would import the parent's main module first.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _WORK, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,  # Ctrl-C is for us; the pipe's end is for them
+        )
         theirs.close()  # theirs alone now, so that its end is the worker's end
+        self._pipe.send(settings)
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[str] = loop.create_future()
         self.halted = asyncio.Event()
@@ -68,26 +73,22 @@ class Worker:
 
     def resume(self) -> None:
         """Let it go on after it stopped itself."""
-        self._signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """SIGKILL; who waits for an answer is told that it died."""
-        self._signal(signal.SIGKILL)
-        await asyncio.to_thread(self._process.join)
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
         self._receive()  # what it said before it died, and that it did
 
     async def end(self) -> None:
         """Let it end by itself, or else kill it."""
         self._hang_up()
         self.resume()  # it may stand still
-        await asyncio.to_thread(self._process.join, END_S_MAX)
-        if self._process.is_alive():
+        try:
+            await asyncio.to_thread(self._process.wait, END_S_MAX)
+        except subprocess.TimeoutExpired:
             await self.kill()
-
-    def _signal(self, signum: signal.Signals) -> None:
-        assert self._process.pid is not None
-        if self._process.is_alive():
-            os.kill(self._process.pid, signum)
 
     def _receive(self) -> None:
         try:

@@ -49,7 +49,7 @@ class CrashRun:
     `unanswered` calls died with their process; `happened` of them had been applied all the same,
     as the answer to the repeated call said. `freed_s` is the longest time from a death until
     another process had written to an account that the dead one was at work on; `freed_s_bound` is
-    what it may be.
+    what it may be. `expected` is None where luck decides.
     """
 
     lock: str
@@ -64,7 +64,7 @@ class CrashRun:
     freed_s_bound: float
     seconds: float
     verdict: Verdict
-    expected: Verdict
+    expected: Verdict | None
     findings: tuple[Finding, ...]
     lost_cents: int
 

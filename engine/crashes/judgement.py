@@ -21,10 +21,16 @@ BROKEN_IN_SEVERAL_PROCESSES = ("none", "global", "per-user", "per-user-unsorted"
 BROKEN_BY_PAUSES = ("lease",)
 
 
-def expected(lock: str, *, pauses: int) -> Verdict:
-    """What a strategy's description promises of it here; of a user's own: clean."""
-    broken = lock in BROKEN_IN_SEVERAL_PROCESSES or (pauses and lock in BROKEN_BY_PAUSES)
-    return Verdict.BROKEN if broken else Verdict.CLEAN
+def expected(lock: str, *, pauses: int) -> Verdict | None:
+    """What a strategy's description promises of it here; of a user's own: clean.
+
+    None where luck decides: a busy machine, too, may pause a process for longer than its lease.
+    """
+    if lock in BROKEN_IN_SEVERAL_PROCESSES:
+        return Verdict.BROKEN
+    if lock in BROKEN_BY_PAUSES:
+        return Verdict.BROKEN if pauses else None
+    return Verdict.CLEAN
 
 
 def judge(
@@ -59,12 +65,8 @@ def _calls(
         if row.description:
             entry = Entry(row.account, row.before, row.after, row.version)
             applied[row.description][row.operation_id].append(entry)
-    for key, receipt in acknowledged.items():
-        found = applied.get(key, {}).get(receipt.call_id)
-        if found is None:
-            yield Finding(Break.MONEY, f"{key} was acknowledged, and the log does not have it")
-        elif sorted(found) != sorted(receipt.entries):
-            yield Finding(Break.MONEY, f"{key} was acknowledged, and the log says otherwise")
+    for key in sorted(acknowledged.keys() - applied.keys()):
+        yield Finding(Break.MONEY, f"{key} was acknowledged, and the log does not have it")
     for key, calls in applied.items():
         if len(calls) > 1:
             yield Finding(
@@ -72,3 +74,6 @@ def _calls(
             )
         if key in refused:
             yield Finding(Break.MONEY, f"{key} was refused, and the log has it")
+        receipt = acknowledged.get(key)
+        if receipt and sorted(calls.get(receipt.call_id, ())) != sorted(receipt.entries):
+            yield Finding(Break.MONEY, f"{key} was acknowledged, and the log says otherwise")

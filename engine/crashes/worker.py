@@ -71,10 +71,11 @@ class Halting(NamedTuple):
     """The worker stops itself now."""
 
 
-def work(settings: Settings, parent: Connection) -> None:
-    """The whole life of a worker."""
+def work(pipe: int) -> None:
+    """The whole life of a worker; the pipe's file descriptor brings its Settings first."""
     _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent closes the pipe
+    parent: Connection = Connection(pipe)
+    settings = parent.recv()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work(settings, parent))
 

@@ -119,9 +119,14 @@ def _deadlock(run: Run) -> str:
     return f"{_standstill(run)}: " + "; ".join(
         f"{lane} tries again and again"
         if wanted == "backoff"
-        else f"{lane} waits for {wanted}, held by {holders.get(wanted, 'nobody')}"
+        else f"{lane} waits for {wanted}{_held_by(holders.get(wanted))}"
         for lane, wanted in stuck
     )
+
+
+def _held_by(holder: str | None) -> str:
+    """Who holds a mutex or a lease; locks of the database itself are not in any step."""
+    return f", held by {holder}" if holder else ""
 
 
 def _standstill(run: Run) -> str:

@@ -76,7 +76,7 @@ class PostgresLive:
         self._open: dict[Lane, _Open] = {}
         self._obstacles: dict[Lane, Obstacle] = {}
         self._owned: Set[str] = frozenset()
-        self._takes_leases = False
+        self._leases_moved = False
         self._deadlock: Deadlock | None = None
 
     def session(self) -> Store:
@@ -105,7 +105,7 @@ class PostgresLive:
         return tuple(sorted(str(lock) for lock, lanes in holders.items() if lane in lanes))
 
     async def prepare(self, lane: Lane, session: Store | None, step: Step) -> None:
-        self._takes_leases = self._takes_leases or step.kind == "take"
+        self._leases_moved = step.kind in ("take", "give")
         if step.kind == "begin":
             assert isinstance(session, PostgresStore)
             self._open[lane] = _Open(session, step.args[0])
@@ -158,8 +158,9 @@ class PostgresLive:
             del self._open[lane]
         self._obstacles = {}
         steps = {lane: step for lane in lanes if (step := lane.pending) and not self._is_over(lane)}
-        if not (self._takes_leases or self._is_contested(steps)):
+        if not (self._leases_moved or self._is_contested(steps)):
             return
+        self._leases_moved = False
         advisory = [lock.name for step in steps.values() for lock in wanted(step)]
         holders = await self._holders(advisory)
         for lane, step in steps.items():

@@ -28,7 +28,13 @@ Perform = Callable[[Step], Awaitable[Any]]
 
 def awaited(step: Step) -> str:
     """What a step that cannot be taken waits for."""
-    target = step.args[0] if step.args else step.kind
+    target: Any = step.args[0] if step.args else step.kind
+    if step.kind in ("write", "guarded"):
+        target = target.accounts
+    elif step.kind == "group":
+        target = tuple(call.id for call in target)
+    if isinstance(target, tuple):
+        return " and ".join(map(str, target))
     return str(getattr(target, "name", target))
 
 

@@ -6,6 +6,7 @@ before an abandoned statement lands would exclude nobody.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -152,4 +153,6 @@ class Pool:
             connection.terminate()
         for free in self._free:
             if free is not None:
-                await free.close(timeout=CONNECT_S_MAX)
+                # Where the server is gone already, so is the connection.
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await free.close(timeout=CONNECT_S_MAX)

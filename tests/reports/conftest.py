@@ -10,6 +10,7 @@ import pytest
 from engine.money import show_cents
 from engine.results import (
     Cell,
+    IsolationCell,
     Load,
     LoadRun,
     Percentiles,
@@ -174,6 +175,27 @@ def sample_run(lock: str, round_: int, *, work_ms: float, driver: str, accounts:
     )  # fmt: skip
 
 
+def store_runs() -> tuple[LoadRun, ...]:
+    """Three strategies on two databases, from one client to many and from one account to many."""
+    return tuple(
+        replace(run, load=Load(lock, clients, accounts, "add=1", store=store), errors=errors)
+        for clients, accounts in ((1, "hot"), (32, "hot"), (32, "uniform:100"))
+        for store in ("postgres", "sqlite")
+        for lock in ("none", "per-user", "db-row")
+        for run in [sample_run(lock, 0, work_ms=0.0, driver="store", accounts=accounts)]
+        for errors in [{"conflict": 5_000} if lock == "db-row" else {}]
+    )
+
+
+def isolation_cells() -> tuple[IsolationCell, ...]:
+    """One anomaly that happens at one level, and one that the other database has no word for."""
+    return (
+        IsolationCell("postgres", "read-committed", "P4", "lost update", "—", 2, 6, True),
+        IsolationCell("postgres", "read-committed", "G0", "dirty write", "✓", 0, 6, True),
+        IsolationCell("sqlite", "immediate", "P4", "lost update", "✓", 0, 6, False),
+    )
+
+
 def sample_found() -> Found:
     """A whole report's findings, all as expected."""
     runs = [
@@ -218,6 +240,8 @@ def sample_found() -> Found:
         {"python": "3.11.2", "cores": "2"},
         ("No power failures.",),
         ("per-user-unsorted",),
+        store_runs(),
+        isolation_cells(),
     )
 
 
@@ -268,5 +292,7 @@ def folder(small: Found, tmp_path_factory: pytest.TempPathFactory) -> Path:
         machine=small.machine,
         notes=small.notes,
         controls=small.controls,
+        store_runs=small.store_runs,
+        isolation=small.isolation,
     )
     return out

@@ -14,6 +14,7 @@ from reports.figures import draw, load_caption, pictured
 from reports.load_figures import draw_throughput, draw_waits
 from reports.matrix_figure import draw_matrix
 from reports.reading import stories
+from reports.store_figures import draw_convoy, draw_spread
 from reports.telling import numbered, timeline_lanes
 from reports.theme import DARK, LIGHT, Picture, darkened
 from reports.timeline_figure import draw_timeline
@@ -30,6 +31,8 @@ def few(found: Found) -> list[Picture | None]:
         draw_throughput("throughput", runs, "caption"),
         draw_waits(runs, "caption"),
         draw_contention(runs, "caption"),
+        draw_convoy(found.store_runs, "caption"),
+        draw_spread(found.store_runs, "caption"),
         draw_timeline("story", witness, title="title", caption="caption", png=True),
     ]
 
@@ -112,3 +115,13 @@ def test_the_folder_holds_every_picture_light_and_dark_and_as_pixels(
 ) -> None:
     for ending in ("-light.svg", "-dark.svg", ".png"):
         assert (folder / "figures" / f"{name}{ending}").stat().st_size > 1000
+
+
+def test_every_strategy_has_a_panel_on_every_database_it_ran_on(small: Found) -> None:
+    drawn = draw_convoy(small.store_runs, "caption")
+    assert drawn is not None
+    for words in ("PostgreSQL", "SQLite", "per-user", "db-row", "1 in 10 gave up"):
+        assert f">{words}<" in drawn.svg
+    alone = tuple(run for run in small.store_runs if run.load.clients == 32)
+    assert draw_convoy(alone, "caption") is None
+    assert draw_spread(alone, "caption") is not None

@@ -152,3 +152,18 @@ def test_a_single_run_is_called_one_run(found: Found) -> None:
 
 def test_the_page_is_small(folder: Path) -> None:
     assert (folder / "index.html").stat().st_size < 5_000_000
+
+
+def test_both_databases_stand_side_by_side(text: str) -> None:
+    section = text[text.index('id="stores"') :]
+    section = section[: section.index("</section>")]
+    assert "PostgreSQL, one hot account" in section
+    assert "SQLite, 100 accounts (uniform)" in section
+    assert "gave up)" in section
+    assert "<td>— 2/6</td>" in section
+    assert "<td>✓ (not expected!)</td>" in section
+
+
+def test_a_report_without_them_says_so(small: Found) -> None:
+    without = replace(small, store_runs=(), isolation=())
+    assert "Not measured." in html(without, draw(without), files={})

@@ -19,7 +19,13 @@ MIX = "withdraw=4,add=4,transfer=1,batch=1"
 def ran(path, load, *, seconds=0.15, warmup_s=0.02, seed=1):
     return asyncio.run(
         run_round(
-            load, seconds=seconds, warmup_s=warmup_s, seed=seed, address=str(path), round=0, pin=False
+            load,
+            seconds=seconds,
+            warmup_s=warmup_s,
+            seed=seed,
+            address=str(path),
+            round=0,
+            pin=False,
         )
     )
 

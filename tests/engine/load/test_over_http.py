@@ -1,5 +1,6 @@
 """Service and Locust as separate processes, joined into one run."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from engine.errors import LoadFailed, UsageError
 from engine.load.over_http import _interrupts_held, run_load
+from engine.stores.opening import open_database
 from engine.verdicts import Verdict
 
 pytestmark = pytest.mark.slow
@@ -119,3 +121,18 @@ def test_ctrl_c_while_a_process_is_being_started_waits_until_it_is_known():
     with pytest.raises(KeyboardInterrupt):
         start()
     assert known
+
+
+@pytest.mark.parametrize(
+    ("lock", "verdict"), [("db-row", Verdict.CLEAN), ("per-user", Verdict.BROKEN)]
+)
+def test_row_locks_of_postgresql_hold_between_two_processes_and_mutexes_do_not(
+    postgres_url, lock, verdict
+):
+    async def empty():
+        async with open_database(postgres_url) as database:
+            await database.reset({})
+
+    asyncio.run(empty())
+    run = run_load(lock=lock, workers=2, users=20, run_time_s=2, store=postgres_url)
+    assert (run.verdict, run.load.store) == (verdict, "postgres"), run.note
