@@ -286,4 +286,4 @@ def _lets_go(done: Footprint | None, used: Footprint) -> bool:
         return False
     if done.everything or used.everything:
         return True
-    return any([done.uses.get(thing) is Use.CHANGE for thing in used.awaits])
+    return any(done.uses.get(thing) is Use.CHANGE for thing in used.awaits)

@@ -46,7 +46,10 @@ def test_the_second_in_line_waited_for_as_long_as_the_first_held(tmp_path: Path,
             started_ns = perf_counter_ns()
             await asyncio.gather(
                 *(
-                    watched.run(Call(f"c{n}", Withdraw("u", 1)), Working(database.session(), partial(asyncio.sleep, 0.03)))
+                    watched.run(
+                        Call(f"c{n}", Withdraw("u", 1)),
+                        Working(database.session(), partial(asyncio.sleep, 0.03)),
+                    )
                     for n in (1, 2)
                 )
             )

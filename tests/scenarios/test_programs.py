@@ -161,7 +161,7 @@ def test_the_same_seed_finds_the_same_program() -> None:
 
 
 def test_an_unknown_store_or_lock_strategy_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="known: memory, .*sqlite"):
+    with pytest.raises(UsageError, match="known: memory, memory:postgres, sqlite"):
         run_programs("none", "oracle", examples=1, seed=1)
     with pytest.raises(UsageError, match="known: none, global, per-user, db-row"):
         run_programs("nonne", "memory", examples=1, seed=1)
