@@ -12,6 +12,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from engine.catalog import NEGATIVE_CONTROLS
 from engine.errors import UsageError
+from engine.explore.live_stores import placed
 from engine.load import rounds
 from engine.load.claims import Claim, guide_claims
 from engine.load.machine import machine
@@ -143,8 +144,10 @@ def _beside(postgres: bool) -> tuple[list[ProgramsResult], list[Cell]]:
     programs = _programs()
     if not postgres:
         return programs, []
-    plan = matrix.Plan(locks=matrix.locks_for(None, "postgres"), store="postgres")
-    return programs, asyncio.run(matrix.compare(plan, quick=True))
+    locks = matrix.locks_for(None, "postgres")
+    with placed("postgres") as store:
+        plan = matrix.Plan(locks=locks, store=store)
+        return programs, asyncio.run(matrix.compare(plan, quick=True))
 
 
 def _programs() -> list[ProgramsResult]:

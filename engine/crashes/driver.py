@@ -7,7 +7,7 @@ process.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -96,10 +96,7 @@ async def crash_test(
             load = [asyncio.create_task(clients.run(number)) for number in range(count)]
             try:
                 rng = random.Random(f"{seed}/blows")
-                for done in range(kills + pauses):
-                    on_progress(done, kills + pauses)
-                    await asyncio.sleep(rng.uniform(*BETWEEN_S))
-                    place = rng.randrange(workers)
+                async for place, done in _between(rng, workers, kills + pauses, on_progress):
                     if done < kills:
                         await _kill(processes, place, clients, KILLED_AT[done % len(KILLED_AT)])
                     else:
@@ -140,6 +137,16 @@ def _check(workers: int, kills: int, pauses: int, lease_s: float) -> None:
         raise UsageError(
             f"{kills} kills, {pauses} pauses, leases of {lease_s} s", f"use 0 to {BLOWS_MAX}"
         )
+
+
+async def _between(
+    rng: random.Random, workers: int, blows: int, on_progress: Progress
+) -> AsyncIterator[tuple[int, int]]:
+    """Who is struck next, and the number of the blow, from 0; a random time before each."""
+    for done in range(blows):
+        on_progress(done, blows)
+        await asyncio.sleep(rng.uniform(*BETWEEN_S))
+        yield rng.randrange(workers), done
 
 
 async def _kill(crew: Crew, place: int, clients: "_Clients", at: Place | None) -> None:

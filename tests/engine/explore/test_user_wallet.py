@@ -256,9 +256,10 @@ def test_explore_saves_and_replays_a_wallet_by_its_name() -> None:
 
 
 def test_the_matrix_of_a_wallet_has_one_column_or_one_for_each_lock() -> None:
-    assert matrix.locks_for("wallets_of_mine:Locked") == ("wallets_of_mine:Locked",)
-    assert matrix.locks_for("wallets_of_mine:TakesALock") == matrix.locks_for(None)
+    assert matrix.locks_for("wallets_of_mine:Locked", "sqlite") == ("wallets_of_mine:Locked",)
+    every = matrix.locks_for(None, "postgres")
+    assert matrix.locks_for("wallets_of_mine:TakesALock", "postgres") == every
     wallet = "wallets_of_mine:Locked"
-    plan = matrix.Plan([RACE], matrix.locks_for(wallet), ["one-service"], wallet=wallet)
+    plan = matrix.Plan([RACE], matrix.locks_for(wallet, "sqlite"), ["one-service"], wallet=wallet)
     cells = asyncio.run(matrix.compare(plan, quick=True))
     assert [cell.verdict for cell in cells] == [Verdict.SAFE]
