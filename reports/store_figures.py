@@ -145,7 +145,7 @@ def _figures(axes: Axes, ends: Points) -> None:
     for at, rate in ends:
         shift = 0.0 if not near else 5.0 if rate == rates[-1] else -5.0
         axes.annotate(
-            _short(rate),
+            _short(rate) if rate > LEAST_PER_S else f"≤ {LEAST_PER_S:g}",
             (at, rate),
             xytext=(6, shift),
             textcoords="offset points",
