@@ -72,7 +72,7 @@ def conclude(found: Found) -> Conclusion:
     stands = standings(found)
     sentences = [
         *_surprises(found),
-        *_usable(stands),
+        *_usable(stands, found.controls),
         *_avoided(stands, found.controls),
         *_shared(stands),
         *_unsettled(stands),
@@ -98,10 +98,15 @@ def _headline(found: Found, stands: list[Standing]) -> str:
     for lock, where in held.items():
         grouped.setdefault(tuple(where), []).append(lock)
     parts = [
-        f"{listed(locks)} {_held_words(where, topologies, len(locks))}"
+        f"{listed([_named(lock, found.controls if where else ()) for lock in locks])}"
+        f" {_held_words(where, topologies, len(locks))}"
         for where, locks in sorted(grouped.items(), key=lambda group: -len(group[0]))
     ]
     return "; ".join(parts) + "." if parts else "No scenario was explored."
+
+
+def _named(lock: str, controls: tuple[str, ...]) -> str:
+    return f"{lock} (a control)" if lock in controls else lock
 
 
 def _held_words(where: tuple[str, ...], topologies: list[str], locks: int) -> str:
@@ -152,9 +157,14 @@ def _evidence(cell: Cell) -> str:
     return cell_anchor(cell) if cell.verdict is Verdict.BROKEN else ""
 
 
-def _usable(stands: list[Standing]) -> Iterator[Sentence]:
+def _usable(stands: list[Standing], controls: tuple[str, ...]) -> Iterator[Sentence]:
     for topology in in_order(stand.topology for stand in stands):
-        holding = [stand for stand in stands if stand.topology == topology and stand.holds]
+        # What is wrong on purpose is not recommended because nothing struck it here.
+        holding = [
+            stand
+            for stand in stands
+            if stand.topology == topology and stand.holds and stand.lock not in controls
+        ]
         if not holding:
             yield Sentence(Tone.USE, f"Under {topology}, none of the lock strategies tried holds.")
             continue

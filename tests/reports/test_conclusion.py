@@ -165,3 +165,9 @@ def test_a_clean_run_of_a_strategy_that_can_break_is_no_surprise(found: Found) -
         if run.load.lock == "none"
     ]
     assert not sentences(replace(found, load_runs=tuple(lucky)), Tone.WRONG)
+
+
+def test_a_control_that_nothing_struck_is_not_recommended(found: Found) -> None:
+    told = conclude(replace(found, controls=("db-row",)))
+    assert told.headline.startswith("db-row (a control) holds under every topology")
+    assert all("db-row" not in sentence.text for sentence in told.of(Tone.USE))
