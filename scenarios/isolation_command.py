@@ -19,6 +19,7 @@ from engine.isolation.live_sqlite import SqliteLive
 from engine.isolation.matrix import Cell, explore_matrix
 from engine.isolation.scripts import Anomaly, Script
 from engine.ports import Dialect
+from engine.stores.opening import asyncpg_needed, is_url
 from engine.stores.postgres_server import embedded_server
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED
 from scenarios import isolation_table
@@ -76,7 +77,7 @@ def _exit_of(cells: Sequence[Cell]) -> int:
 def _dialect(store: str) -> Dialect:
     if store == "sqlite":
         return "sqlite"
-    if store == "postgres" or store.startswith(("postgresql://", "postgres://")):
+    if store == "postgres" or is_url(store):
         return "postgres"
     raise UsageError(f"no store {store!r}", f"known: {STORES}")
 
@@ -125,12 +126,8 @@ async def _live(store: str) -> AsyncIterator[Live]:
             async with SqliteLive(Path(folder)) as sqlite:
                 yield sqlite
         return
-    try:
+    with asyncpg_needed():
         from engine.isolation.live_postgres import postgres_live
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed", "pip install 'walletrace[postgres]'"
-        ) from error
     if store != "postgres":
         async with postgres_live(store) as postgres:
             yield postgres

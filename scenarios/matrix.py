@@ -8,12 +8,13 @@ from engine.catalog import controls_on, strategies_on
 from engine.errors import UsageError
 from engine.explore.cells import dialect_of, explore_cell, replay_cell
 from engine.explore.faults import FAULTS, Faults
-from engine.explore.live_stores import LIVE_STORES, is_url
+from engine.explore.live_stores import LIVE_STORES
 from engine.explore.own_wallet import takes_lock
 from engine.explore.scenario import TOPOLOGIES, Scenario
 from engine.explore.search import Budget
 from engine.ports import Dialect
 from engine.results import Cell
+from engine.stores.opening import is_url
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict
 from scenarios.catalogue import SCENARIOS
 from scenarios.expectations import expected

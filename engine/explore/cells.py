@@ -10,7 +10,7 @@ from engine.errors import UsageError
 from engine.explore.client import Parts
 from engine.explore.faults import Faults
 from engine.explore.gated import GatedWorld
-from engine.explore.live_stores import LIVE_STORES, is_url, live_database
+from engine.explore.live_stores import LIVE_STORES, live_database
 from engine.explore.loop import NeedsLoop
 from engine.explore.looped import Heard, LoopedGated, LoopedModel
 from engine.explore.model import ModelWorld
@@ -27,6 +27,7 @@ from engine.explore.search import (
 from engine.explore.world import Setting, World
 from engine.ports import Dialect
 from engine.results import Cell, Witness
+from engine.stores.opening import is_url
 
 T = TypeVar("T")
 

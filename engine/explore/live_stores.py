@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.errors import UsageError
 from engine.explore.live import Live
 from engine.explore.live_sqlite import SqliteLive
+from engine.stores.opening import asyncpg_needed
 from engine.stores.postgres_server import embedded_server
 
 LIVE_STORES = {
@@ -16,11 +17,6 @@ LIVE_STORES = {
 }
 # Nothing of an exploration has to survive the machine; in a directory of the user's other data may.
 TEMPORARY = {"fsync": "off", "full_page_writes": "off"}
-
-
-def is_url(store: str) -> bool:
-    """Whether it is the address of a PostgreSQL server."""
-    return store.startswith(("postgresql://", "postgres://"))
 
 
 @contextmanager
@@ -56,11 +52,7 @@ async def live_database(store: str, *, connections: int) -> AsyncIterator[Live]:
             async with live_database(url, connections=connections) as started:
                 yield started
     else:
-        try:
+        with asyncpg_needed():
             from engine.explore.live_postgres_schema import postgres_live
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"{error.name} is not installed", "pip install 'walletrace[postgres]'"
-            ) from error
         async with postgres_live(store, connections=connections) as theirs:
             yield theirs

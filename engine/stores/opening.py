@@ -34,11 +34,25 @@ class Database(Ledger, Protocol):
         ...
 
 
+def is_url(store: str) -> bool:
+    """Whether it is the address of a PostgreSQL server."""
+    return store.startswith(("postgresql://", "postgres://"))
+
+
 def dialect_of(store: str) -> Dialect:
     """Whose rules hold in the database of that name or address."""
-    if store == "postgres" or store.startswith(("postgresql://", "postgres://")):
-        return "postgres"
-    return "sqlite"
+    return "postgres" if store == "postgres" or is_url(store) else "sqlite"
+
+
+@contextmanager
+def asyncpg_needed() -> Iterator[None]:
+    """Around imports of what needs asyncpg: UsageError, with the way out, where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed", "pip install 'walletrace[postgres]'"
+        ) from error
 
 
 @contextmanager
@@ -116,12 +130,8 @@ async def open_database(
         ) as sqlite:
             yield sqlite
         return
-    try:
+    with asyncpg_needed():
         from engine.stores.postgres import PostgresDatabase
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed", "pip install 'walletrace[postgres]'"
-        ) from error
     async with await PostgresDatabase.open(
         address,
         connections=connections,

@@ -29,7 +29,7 @@ from engine.ports import (
 from engine.stores import postgres_group, postgres_schema, postgres_sql, postgres_statements
 from engine.stores.lines import Lines
 from engine.stores.postgres_pool import Pool, Work
-from engine.stores.sqlite_hop import wait_out
+from engine.stores.uncancelled import wait_out
 
 T = TypeVar("T")
 

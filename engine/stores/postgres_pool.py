@@ -15,8 +15,7 @@ from asyncpg import Connection
 
 from engine.errors import StoreBusy, StoreUnavailable, Undone, UsageError
 from engine.stores.postgres_errors import typed_error
-from engine.stores.sqlite_hop import wait_out
-from engine.stores.uncancelled import uncancelled
+from engine.stores.uncancelled import uncancelled, wait_out
 from engine.timings import CURRENT
 
 T = TypeVar("T")

@@ -19,7 +19,6 @@ from engine.errors import (
     LockTaken,
     LockTimeout,
     StoreBusy,
-    StoreFull,
     StoreUnavailable,
     SystemFault,
     WalletraceError,
@@ -38,7 +37,8 @@ from engine.ports import (
 )
 from engine.stores import sqlite_group, sqlite_schema, sqlite_statements, sqlite_transactions
 from engine.stores.lines import Lines
-from engine.stores.sqlite_hop import Work, connected, hop, wait_out
+from engine.stores.sqlite_hop import Work, connected, hop
+from engine.stores.uncancelled import wait_out
 from engine.timings import CURRENT
 
 T = TypeVar("T")
@@ -267,7 +267,7 @@ class SqliteStore:
         if self._pinned is None:
             return
         try:
-            with suppress(StoreUnavailable, StoreBusy, StoreFull):
+            with suppress(SystemFault):
                 await self._run(lambda c: c.execute("ROLLBACK") if c.in_transaction else None)
         finally:
             self._unpin()

@@ -6,7 +6,7 @@ before an abandoned statement lands would exclude nobody.
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter_ns
 from typing import TypeVar
@@ -14,27 +14,11 @@ from typing import TypeVar
 import aiosqlite
 
 from engine.errors import StoreBusy, StoreFull, StoreUnavailable
+from engine.stores.uncancelled import wait_out
 from engine.timings import CURRENT
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
-
-
-async def wait_out(work: Awaitable[T]) -> T:
-    """The result of `work`; a cancellation is let through only after `work` has ended."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-        except BaseException:
-            break
-    if cancelled and not task.cancelled():
-        task.exception()  # marks it as seen
-        raise asyncio.CancelledError
-    return task.result()
 
 
 def typed_error(error: Exception) -> Exception:

@@ -1,17 +1,34 @@
-"""Await something to its end, whatever happens to the task that awaits it; without another task.
+"""Await something to its end, whatever happens to the task that awaits it.
 
-`asyncio.shield` does the same for a coroutine by giving it a task of its own, which costs more than
-a statement on a fast database does. Here the coroutine runs in the caller's task, and a future that
-it waits for is watched through another one.
+`wait_out` shields a task. Giving a coroutine one of its own costs more than a statement on a fast
+database does: with `uncancelled` it runs in the caller's task, and a future that it waits for is
+watched through another one.
 """
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+async def wait_out(work: Awaitable[T]) -> T:
+    """The result of `work`; a cancellation is let through only after `work` has ended."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+        except BaseException:
+            break
+    if cancelled and not task.cancelled():
+        task.exception()  # marks it as seen
+        raise asyncio.CancelledError
+    return task.result()
 
 
 @types.coroutine

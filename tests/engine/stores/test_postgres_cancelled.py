@@ -1,8 +1,8 @@
 """Callers that are cancelled: the statement lands first, and the session comes back clean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import pytest
@@ -14,24 +14,11 @@ from engine.errors import (
 from engine.operations import Add, Open, Transfer
 from engine.ports import Call, Change, Row, Store
 from engine.stores.postgres import PostgresDatabase
+from tests.engine.stores.locking import row_lock
 
 ADD = Call("add", Add("u", 1))
 ONE_MORE = (Change("u", 100, 101, 1),)
 Opened = Callable[..., AbstractAsyncContextManager[PostgresDatabase]]
-
-
-@asynccontextmanager
-async def row_lock(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Somebody else holds the lock on u's row."""
-    somebody_else = await asyncpg.connect(url)
-    try:
-        async with somebody_else.transaction():
-            await somebody_else.execute(
-                "SELECT FROM walletrace.wallets WHERE account = 'u' FOR UPDATE"
-            )
-            yield somebody_else
-    finally:
-        await somebody_else.close()
 
 
 async def pool_is_clean(database: PostgresDatabase) -> bool:

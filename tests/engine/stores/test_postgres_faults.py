@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -22,24 +22,11 @@ from engine.ports import Call, Change, Row
 from engine.stores import postgres as postgres_store
 from engine.stores.postgres import PostgresDatabase
 from engine.stores.postgres_server import SERVANT, embedded_server
+from tests.engine.stores.locking import row_lock
 
 ADD = Call("add", Add("u", 1))
 ONE_MORE = (Change("u", 100, 101, 1),)
 Opened = Callable[..., AbstractAsyncContextManager[PostgresDatabase]]
-
-
-@asynccontextmanager
-async def row_lock(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Somebody else holds the lock on u's row."""
-    somebody_else = await asyncpg.connect(url)
-    try:
-        async with somebody_else.transaction():
-            await somebody_else.execute(
-                "SELECT FROM walletrace.wallets WHERE account = 'u' FOR UPDATE"
-            )
-            yield somebody_else
-    finally:
-        await somebody_else.close()
 
 
 async def end_sessions(connection: asyncpg.Connection) -> None:

@@ -1,10 +1,9 @@
 """Isolation levels and deadlocks of the PostgreSQL store, and calls at once, on a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 
-import asyncpg
 import pytest
 
 from engine.checks.ledger import audit
@@ -17,33 +16,12 @@ from engine.errors import (
 )
 from engine.history import Entry, Receipt
 from engine.operations import Add, Batch, Transfer, Withdraw
-from engine.ports import Call, Change, Level, Row, Store
+from engine.ports import Call, Change, Level, Row
 from engine.stores.postgres import PostgresDatabase
+from tests.engine.stores.locking import begun, until_blocked
 
 ADD = Call("add", Add("u", 1))
 Opened = Callable[..., AbstractAsyncContextManager[PostgresDatabase]]
-
-
-@asynccontextmanager
-async def begun(
-    database: PostgresDatabase, level: Level = "read-committed"
-) -> AsyncIterator[Store]:
-    store = database.session()
-    await store.begin(level)
-    try:
-        yield store
-    finally:
-        await store.rollback()
-
-
-async def until_blocked(url: str, count: int = 1) -> None:
-    """Wait until so many of the server's sessions wait for a lock."""
-    probe = await asyncpg.connect(url)
-    async with asyncio.timeout(5):
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while await probe.fetchval(waiting) < count:
-            pass
-    await probe.close()
 
 
 @pytest.mark.parametrize("level", ["repeatable-read", "serializable"])

@@ -1,10 +1,9 @@
 """Row locks, advisory locks and leases of the PostgreSQL store, on a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
-import asyncpg
 import pytest
 
 from engine.errors import (
@@ -14,35 +13,14 @@ from engine.errors import (
     WalletExists,
 )
 from engine.operations import Add, Open, Withdraw
-from engine.ports import Call, Change, Level, Row, Store
+from engine.ports import Call, Change, Row
 from engine.stores import postgres as postgres_store
 from engine.stores.postgres import PostgresDatabase
 from engine.timings import CURRENT, Timings
+from tests.engine.stores.locking import begun, until_blocked
 
 ADD = Call("add", Add("u", 1))
 Opened = Callable[..., AbstractAsyncContextManager[PostgresDatabase]]
-
-
-@asynccontextmanager
-async def begun(
-    database: PostgresDatabase, level: Level = "read-committed"
-) -> AsyncIterator[Store]:
-    store = database.session()
-    await store.begin(level)
-    try:
-        yield store
-    finally:
-        await store.rollback()
-
-
-async def until_blocked(url: str, count: int = 1) -> None:
-    """Wait until so many of the server's sessions wait for a lock."""
-    probe = await asyncpg.connect(url)
-    async with asyncio.timeout(5):
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while await probe.fetchval(waiting) < count:
-            pass
-    await probe.close()
 
 
 def test_a_locking_read_waits_and_then_sees_what_it_waited_for(
