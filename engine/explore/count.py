@@ -4,9 +4,6 @@ Layer by layer, each state with the number of ways that lead to it: big integers
 layer is kept, so memory grows with the width of the graph and not with its length.
 """
 
-import os
-import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,12 +13,12 @@ from engine.explore.controller import STEPS_MAX
 from engine.explore.ends import end_of
 from engine.explore.graph import Graph
 from engine.explore.moves import State
+from engine.resident import memory_mb
 from engine.verdicts import Break
 
 OnProgress = Callable[[int], None]
 # Time and memory are looked at once in so many states.
 LOOK_EVERY = 500
-_HELD = "/proc/self/statm"  # in pages; the second number is what is resident
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +123,3 @@ def limit_reached(limits: Limits, states: int) -> str:
     if states and memory_mb() > limits.memory_mb_max:
         return f"at {memory_mb():,.0f} MB of memory after {states:,} states"
     return ""
-
-
-def memory_mb() -> float:
-    """The memory this process holds now, in MB; where nobody tells, the most it ever held."""
-    try:
-        held = os.open(_HELD, os.O_RDONLY)
-        pages = int(os.read(held, 100).split()[1])
-        os.close(held)
-    except OSError:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most / (2**20 if sys.platform == "darwin" else 2**10)
-    return pages * resource.getpagesize() / 2**20

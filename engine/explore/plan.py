@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.errors import UsageError
-from engine.explore.count import memory_mb
 from engine.explore.faults import Faults
 from engine.explore.frozen import Unfit
 from engine.explore.loop import no_loop
@@ -29,6 +28,7 @@ from engine.explore.sampling import sample
 from engine.explore.search import Budget, Explored, OnProgress, OpenWorld, explore, gathered
 from engine.explore.states import explore_states
 from engine.explore.world import Setting
+from engine.resident import memory_mb
 from engine.verdicts import Verdict
 
 # With so many traces the state graph, which merges, is the shorter way.
