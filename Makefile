@@ -75,6 +75,11 @@ bench-explore: $(STAMP) $(PEERS)/.installed ## explore beside frontrun and detan
 bench-stores: $(STAMP) ## lock strategies on their stores beside pgbench and bare sqlite3 (about 5 minutes)
 	@$(BIN)/python -m scenarios.store_bench $(ARGS)
 
+# More for the program behind it: `make bench-checks ARGS="--case versions --json checks.json"`.
+.PHONY: bench-checks
+bench-checks: $(STAMP) ## judges of histories: time, memory and growth beside our targets (about 2 minutes)
+	@$(BIN)/python -m scenarios.check_bench $(ARGS)
+
 # In a folder of their own, which this target alone looks into: both bring pytest plugins that would
 # load themselves into every run of our tests. Without them the bench runs and says so.
 $(PEERS)/.installed: requirements-bench.lock | $(STAMP)

@@ -10,7 +10,8 @@ WalletraceError
 │   ├── StoreUnavailable  (where it is certain that nothing was changed: Undone)
 │   ├── Conflict          VersionChanged   FenceLost         LockTimeout   LockTaken
 │   ├── SerializationFailed                DeadlockVictim
-│   └── Timeout           CacheUnavailable LoadFailed
+│   ├── Timeout           CacheUnavailable LoadFailed
+│   └── HistoryIncomplete HistoryMalformed
 └── UsageError            a name or option that does not exist (exit status 2)
 
 A conflict is never reported as insufficient funds: one means "try again", the other "you cannot".
@@ -201,6 +202,18 @@ class LoadFailed(SystemFault):
     """The service or Locust did not do its part, so a load run has no result."""
 
     code = "load_failed"
+
+
+class HistoryIncomplete(SystemFault):
+    """The file of a history ends in the middle. What it holds may be judged, never as clean."""
+
+    code = "history_incomplete"
+
+
+class HistoryMalformed(SystemFault):
+    """A file, or a row of it, that is no history. Nothing can be said of what cannot be read."""
+
+    code = "history_malformed"
 
 
 class UsageError(WalletraceError):

@@ -40,6 +40,16 @@ def parse_cents(text: object, *, least: int = 1, most: int = AMOUNT_CENTS_MAX) -
     return bounded_cents(int(match["whole"]) * 100 + int(part.ljust(2, "0")), least, most)
 
 
+def parse_balance(text: str) -> int:
+    """The cents of a balance or of a difference, which may be negative or zero. InvalidAmount.
+
+    >>> parse_balance("-0.05")
+    -5
+    """
+    size = parse_cents(text.removeprefix("-"), least=0, most=BALANCE_CENTS_MAX)
+    return -size if text.startswith("-") else size
+
+
 def bounded_cents(cents: int, least: int = 1, most: int = AMOUNT_CENTS_MAX) -> int:
     """`cents` itself if it is an int within the bounds, else InvalidAmount."""
     if type(cents) is not int:

@@ -4,7 +4,7 @@ Plain data, standard library only. Money in cents, times in the unit their name 
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.verdicts import Break, Finding, Verdict
@@ -217,3 +217,77 @@ class ProgramsResult:
     expected: Verdict
     smallest: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedCalls:
+    """Calls as columns, in order of invocation. None is what was not recorded.
+
+    Per call: `operation`, `client` and `code` (places in the view's names), `kind` and `ended`
+    (numbers of `recording`), `invoked_ns`, `completed_ns` (None: never answered). Call i has the
+    entries `first[i]` to `first[i + 1]`: `account` (a place), the `amount` asked for (signed),
+    `before`, `after` in the smallest unit of the money, `version`.
+    """
+
+    operation: Sequence[str]
+    client: Sequence[int]
+    kind: Sequence[int]
+    ended: Sequence[int]
+    code: Sequence[int]
+    invoked_ns: Sequence[int]
+    completed_ns: Sequence[int | None]
+    first: Sequence[int]
+    account: Sequence[int]
+    amount: Sequence[int | None]
+    before: Sequence[int | None]
+    after: Sequence[int | None]
+    version: Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedViolation:
+    """What is wrong: `checks.verdict.Violation`, its calls as places among those shown.
+
+    `links` are steps of a cycle: (earlier, later, why). `at_ns`: its last call was answered; from
+    there on no order explains what was seen.
+    """
+
+    kind: Break
+    anomaly: str
+    message: str
+    calls: tuple[int, ...]
+    account: int
+    amount: int
+    links: tuple[tuple[int, int, str], ...]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """A judged history for people: all of it, or a window around what is wrong.
+
+    Times are ns from the first call of their clock, or the places of calls in their order, times
+    `step_ns` (0 where times are known). `calls_total`, `count`, `until_ns` and `money` are of the
+    whole history; up to `consistent_ns` nothing in it is wrong (None: all of it). `money`: account
+    ("" is the total, first; then the worst), moments, money made (or lost: negative) until then.
+    """
+
+    title: str
+    verdict: Verdict
+    layer: str
+    level: str
+    count: int
+    passed: tuple[str, ...]
+    notes: tuple[str, ...]
+    lost: int | None
+    decimals: int
+    step_ns: int
+    calls_total: int
+    until_ns: int
+    consistent_ns: int | None
+    clients: tuple[str, ...]
+    accounts: tuple[str, ...]
+    codes: tuple[str, ...]
+    calls: ViewedCalls
+    violations: tuple[ViewedViolation, ...]
+    money: tuple[tuple[str, Sequence[int], Sequence[int]], ...]

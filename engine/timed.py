@@ -25,7 +25,7 @@ from engine.ports import (
     Store,
     Sweepable,
 )
-from engine.timings import CURRENT, Timings
+from engine.timings import CURRENT, Timings, saw
 
 T = TypeVar("T")
 
@@ -120,7 +120,9 @@ class TimedStore:
         self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
     ) -> Snapshot:
         reading = self._inner.read(accounts, key, lock=lock)
-        return await (_locking(reading) if lock else reading)
+        snapshot = await (_locking(reading) if lock else reading)
+        saw(snapshot.rows)
+        return snapshot
 
     async def write(
         self,

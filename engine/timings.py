@@ -4,6 +4,7 @@ Wrappers note into the call's own `Timings`, found through a context variable, s
 strategies nor the wallet know about clocks. All times are `time.perf_counter_ns()` readings.
 """
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ class Timings:
     `requested_ns` the first lock was asked for, `acquired_ns` the last was granted,
     `committed_ns` the write was committed, `released_ns` the last lock was given back.
     `lock_wait_ns` is the strategy's own waiting; `store_wait_ns` the database's (queue for a
-    connection, and its busy lock); `store_ns` all time in the store, waiting included.
+    connection, and its busy lock); `store_ns` all time in the store, waiting included. `seen` is
+    what the last look at balances found: account to (cents, version), absent wallets left out.
     """
 
     started_ns: int = 0
@@ -30,6 +32,14 @@ class Timings:
     store_accesses: int = 0
     locks: int = 0
     retries: int = 0
+    seen: Mapping[str, tuple[int, int]] | None = None
 
 
 CURRENT: ContextVar[Timings | None] = ContextVar("walletrace_timings", default=None)
+
+
+def saw(rows: Mapping[str, tuple[int, int]]) -> None:
+    """Note balances that the current call has looked at, if anybody keeps its Timings."""
+    timings = CURRENT.get()
+    if timings is not None:
+        timings.seen = rows

@@ -69,6 +69,21 @@ def effects_of(moves: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(net)
 
 
+def needs_of(moves: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """What each account must hold for the moves, one after the other, never to go below zero.
+
+    >>> needs_of([("a", -5), ("a", 2), ("a", -4), ("b", 5)])
+    {'a': 7}
+    """
+    held: Counter[str] = Counter()
+    needs: dict[str, int] = {}
+    for account, cents in moves:
+        held[account] += cents
+        if held[account] < 0:
+            needs[account] = max(needs.get(account, 0), -held[account])
+    return needs
+
+
 def differences(opening_cents: int, ledger: Ledger, held: Mapping[str, int]) -> dict[str, int]:
     """For each account of `held` (account to cents) that lies outside its interval, how far.
 

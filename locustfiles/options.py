@@ -43,6 +43,12 @@ def add_options(parser: Any, **_: Any) -> None:
         default=0,
         help="processes of the service that must all have served, else the verdict is unknown",
     )
+    add(
+        "--record",
+        default="",
+        metavar="FOLDER",
+        help="record every call there, for `walletrace check FOLDER`",
+    )
     add("--result", default="", metavar="FILE", help="write counts, percentiles and verdict (JSON)")
 
 

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from engine.money import show_cents
-from locustfiles.ledger import effects_of
+from locustfiles.ledger import effects_of, needs_of
 
 BATCH_LEGS = 4
 MIX = {"withdraw": 8, "add": 8, "transfer": 4, "batch": 1, "balance": 2}
@@ -15,12 +15,18 @@ MIX = {"withdraw": 8, "add": 8, "transfer": 4, "batch": 1, "balance": 2}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request and what it does to the accounts if it happens. No body: a question."""
+    """One HTTP request and what it does to the accounts if it happens. No body: a question.
+
+    `effects` and `needs` in cents: by how much accounts change, and what they have to hold for it.
+    `asked` is the account that a question is about.
+    """
 
     kind: str
     path: str
     body: Mapping[str, Any] | None
     effects: Mapping[str, int]
+    needs: Mapping[str, int]
+    asked: str = ""
 
 
 class Luck:
@@ -47,17 +53,19 @@ class Luck:
             return self._batch()
         account = self._rng.choice(self._accounts)
         if kind == "balance":
-            return Request(kind, f"/wallets/{account}", None, {})
+            return Request(kind, f"/wallets/{account}", None, {}, {}, account)
         cents = self._amount()
         sign = -1 if kind == "withdraw" else 1
         body = {"amount": show_cents(cents)}
-        return Request(kind, f"/wallets/{account}/{kind}", body, {account: sign * cents})
+        moves = [(account, sign * cents)]
+        return Request(kind, f"/wallets/{account}/{kind}", body, dict(moves), needs_of(moves))
 
     def _transfer(self) -> Request:
         source, target = self._rng.sample(self._accounts, 2)
         cents = self._amount()
         body = {"source": source, "target": target, "amount": show_cents(cents)}
-        return Request("transfer", "/transfers", body, {source: -cents, target: cents})
+        moves = [(source, -cents), (target, cents)]
+        return Request("transfer", "/transfers", body, dict(moves), needs_of(moves))
 
     def _batch(self) -> Request:
         legs, moves = [], []
@@ -66,7 +74,8 @@ class Luck:
             account, cents = self._rng.choice(self._accounts), self._amount()
             legs.append({"kind": kind, "account": account, "amount": show_cents(cents)})
             moves.append((account, sign * cents))
-        return Request("batch", "/batches", {"operations": legs}, effects_of(moves))
+        body = {"operations": legs}
+        return Request("batch", "/batches", body, effects_of(moves), needs_of(moves))
 
     def _amount(self) -> int:
         return self._rng.randint(1, self._amount_cents_max)

@@ -21,6 +21,7 @@ from locust.runners import STATE_MISSING, STATE_STOPPED, MasterRunner, WorkerRun
 
 from engine.errors import WalletraceError
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_UNDECIDED
+from locustfiles.journal import Journal, write_books
 from locustfiles.judgement import Holdings, as_document, in_words, judge
 from locustfiles.options import Plan, add_options, enough_for, new_run_id, plan_of
 from locustfiles.requests import Luck
@@ -43,6 +44,7 @@ class Run:
     def __init__(self) -> None:
         self.plan: Plan | None = None
         self.tally = Tally()
+        self.journal = Journal()
         self._started_s = 0.0
         self._judged = True
         self._doubts: tuple[str, ...] = ()
@@ -50,13 +52,14 @@ class Run:
         self._users = 0
         self._audited = True
 
-    def luck(self, environment: Environment) -> Luck:
-        """The next user's own luck; no two users of a run share it, in any process."""
+    def join(self, environment: Environment) -> tuple[str, Luck]:
+        """The next user's name and own luck; no two users of a run share them, in any process."""
         assert self.plan is not None, "users start after the test has started"
         self._users += 1
-        process = getattr(environment.runner, "worker_index", 0)
+        process = _process(environment)
         rng = random.Random(f"{self.plan.seed}/{process}/{self._users}")
-        return Luck(rng, self.plan.accounts, self.plan.amount_cents_max)
+        luck = Luck(rng, self.plan.accounts, self.plan.amount_cents_max)
+        return f"user {process}-{self._users}", luck
 
     def init(self, environment: Environment, **_: Any) -> None:
         """Undecided until judged, so that a crash is never taken for a clean run."""
@@ -78,7 +81,7 @@ class Run:
     def test_start(self, environment: Environment, **_: Any) -> None:
         """A worker learns the wallets' names from the master's options."""
         if isinstance(environment.runner, WorkerRunner):
-            self._begin(environment.parsed_options)
+            self._begin(environment)
         elif self._judged:
             self._prepare(environment)
         if isinstance(environment.runner, MasterRunner):
@@ -87,17 +90,19 @@ class Run:
         if self._doubts:
             _give_up(environment)
 
-    def _begin(self, options: Any) -> None:
+    def _begin(self, environment: Environment) -> None:
+        options: Any = environment.parsed_options
         self.plan, self._judged, self._doubts, self._users = None, False, (), 0
         self.tally = Tally(options.run_id)
         self.plan = plan_of(options, options.run_id)
+        self.journal = Journal(options.record, f"{options.run_id}-{_process(environment)}")
 
     def _prepare(self, environment: Environment) -> None:
         """Open the wallets of a new run; what goes wrong becomes a doubt."""
         options: Any = environment.parsed_options
         options.run_id = new_run_id()  # travels to the workers with the options
         try:
-            self._begin(options)
+            self._begin(environment)
             assert self.plan is not None
             enough_for(environment.user_classes, self.plan)
             with Service(environment.host or HOST) as service:
@@ -114,6 +119,7 @@ class Run:
 
     def test_stop(self, environment: Environment, **_: Any) -> None:
         """All users of this process have stopped: hand over the tally, or judge."""
+        self.journal.close()
         if isinstance(environment.runner, WorkerRunner):
             environment.runner.send_message(TALLY, self.tally.as_message())
             return
@@ -174,14 +180,29 @@ class Run:
             document = as_document(judgement, self.tally)
             Path(options.result).write_text(json.dumps(document, indent=2), encoding="utf-8")
 
+    def _write_books(self, environment: Environment, service: Service) -> None:
+        """The final phase of the recording; without it, nobody can call it complete."""
+        options: Any = environment.parsed_options
+        if options.record and self.plan is not None:
+            books = service.books(self.plan.accounts, settled=not self.tally.unanswered)
+            if books is None:
+                log.warning("calls that were never answered still change the wallets")
+            else:
+                write_books(options.record, *books)
+
     def _holdings(self, environment: Environment) -> Holdings | None:
         assert self.plan is not None, "what did not start has doubts"
         try:
             with Service(environment.host or HOST) as service:
+                self._write_books(environment, service)
                 return service.holdings(self.plan.accounts, audited=self._audited)
         except WalletraceError as error:
             self._doubts += (str(error),)
             return None
+
+
+def _process(environment: Environment) -> int:
+    return getattr(environment.runner, "worker_index", 0)
 
 
 def _give_up(environment: Environment) -> None:

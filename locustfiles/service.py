@@ -5,18 +5,23 @@ in a master, which has no users at all.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from engine.errors import StoreUnavailable, UsageError
-from engine.money import BALANCE_CENTS_MAX, parse_cents, show_cents
+from engine.history import LogRow
+from engine.money import parse_balance, show_cents
 from engine.verdicts import Break, Finding, Verdict
 from locustfiles.judgement import Holdings
 
 ANSWER_S_MAX = 60.0
+# Rows of the operation log in one answer; the service gives no more.
+PAGE = 1000
+# How often the books are read before the wallets count as still changing.
+BOOKS_TRIES_MAX = 5
 
 
 class Service:
@@ -50,10 +55,38 @@ class Service:
     def holdings(self, accounts: Iterable[str], *, audited: bool) -> Holdings:
         """Balances straight from the database, and, if `audited`, the service's own audit."""
         balances = {
-            account: _cents(self._ask("GET", f"/wallets/{account}?fresh=true")["balance"])
+            account: parse_balance(self._ask("GET", f"/wallets/{account}?fresh=true")["balance"])
             for account in accounts
         }
         return Holdings(balances, self.audit() if audited else None)
+
+    def books(
+        self, accounts: Sequence[str], *, settled: bool
+    ) -> tuple[dict[str, tuple[int, int]], list[LogRow]] | None:
+        """What each account holds (cents and version), and its operation log, at one instant.
+
+        Unless `settled`, calls that nobody awaits any more may still change the accounts: what is
+        read counts only if all versions are the same before and after; None if they never are.
+        """
+        for _ in range(BOOKS_TRIES_MAX):
+            before = {account: self._held(account) for account in accounts}
+            log = [row for account in accounts for row in self._log(account)]
+            if settled or before == {account: self._held(account) for account in accounts}:
+                return before, log
+        return None
+
+    def _held(self, account: str) -> tuple[int, int]:
+        told = self._ask("GET", f"/wallets/{account}?fresh=true")
+        return parse_balance(told["balance"]), told["version"]
+
+    def _log(self, account: str) -> Iterator[LogRow]:
+        after: int | None = 0
+        while after is not None:
+            page = self._ask("GET", f"/wallets/{account}/log?limit={PAGE}&after_version={after}")
+            for row in page["rows"]:
+                money = {name: parse_balance(row[name]) for name in ("amount", "before", "after")}
+                yield LogRow(**(row | money))
+            after = page["next_after_version"]
 
     def audit(self) -> tuple[Finding, ...]:
         """What the service finds wrong in its operation log, of all times and wallets."""
@@ -81,15 +114,11 @@ class Service:
             ) from error
 
 
-def _cents(text: str) -> int:
-    """Cents of a decimal text that may be negative or zero."""
-    size = parse_cents(text.removeprefix("-"), least=0, most=BALANCE_CENTS_MAX)
-    return -size if text.startswith("-") else size
-
-
 def _audit_findings(audit: Mapping[str, Any]) -> tuple[Finding, ...]:
     found = tuple(
-        Finding(Break(finding["kind"]), f"audit: {finding['message']}", _cents(finding["amount"]))
+        Finding(
+            Break(finding["kind"]), f"audit: {finding['message']}", parse_balance(finding["amount"])
+        )
         for finding in audit["findings"]
     )
     if audit["verdict"] == Verdict.BROKEN and not found:

@@ -24,7 +24,7 @@ class WalletUser(FastHttpUser):
     connection_timeout = ANSWER_S_MAX
 
     def on_start(self) -> None:
-        self.luck = RUN.luck(self.environment)
+        self.name, self.luck = RUN.join(self.environment)
 
     def choose(self) -> Request:
         raise NotImplementedError
@@ -34,18 +34,23 @@ class WalletUser(FastHttpUser):
         """Send one request and note what is known about the money before and after."""
         request, tally = self.choose(), RUN.tally
         tally.begin(request.effects)
-        with self.client.request(
-            "GET" if request.body is None else "POST",
-            request.path,
-            json=request.body,
-            name=request.kind,
-            catch_response=True,
-        ) as response:
+        with (
+            RUN.journal.call(self.name, request) as noted,
+            self.client.request(
+                "GET" if request.body is None else "POST",
+                request.path,
+                json=noted.body,
+                name=request.kind,
+                catch_response=True,
+            ) as response,
+        ):
+            noted.returned()
             status = response.status_code
             code = "" if 200 <= status < 300 else problem_code(response.content)
             answer = classify(status, code)
             code = code or (f"http_{status}" if status else type(response.error).__name__)
             tally.end(request.kind, answer, code, request.effects)
+            noted.end(answer, code, response.content)
             if answer is Answer.OK or answer is Answer.REFUSED:
                 if answer is Answer.REFUSED:
                     response.request_meta["name"] = f"{request.kind} refused: {code}"

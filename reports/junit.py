@@ -3,11 +3,12 @@
 What is not as expected is a failure, with the witness as its text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from engine.results import Cell, LoadRun, ProgramsResult
+from reports.checked import Checked
 from reports.fault_tables import has_fault_axis
 from reports.reading import lost_words, programs_as_expected, run_is_unexpected
 
@@ -18,13 +19,31 @@ def junit_xml(
     programs: Sequence[ProgramsResult] = (),
 ) -> str:
     """The findings as JUnit XML text."""
-    document = JUnitXml("walletrace")
     axis = has_fault_axis(cells)
     suites = {
         "verdict matrix": [_cell_case(cell, axis) for cell in cells],
         "load": [_run_case(run, cells) for run in load_runs],
         "random programs": [_programs_case(result) for result in programs],
     }
+    return _document(suites)
+
+
+def checked_junit_xml(checked: Checked) -> str:
+    """The verdict on files as JUnit XML text: a case for each layer, the one that decided last."""
+    passed = [layer for layer in checked.passed if layer != checked.layer]
+    cases = [_case("check", layer, 0.0, "nothing was found") for layer in passed]
+    name = f"{', '.join(checked.files)}: {checked.layer or 'reading'}"
+    case = _case("check", name, checked.loading_s + checked.judging_s, checked.verdict)
+    if not checked.as_expected:
+        failure = Failure(f"{checked.verdict}: {checked.count} violations", checked.verdict)
+        told = [f"{each.anomaly}: {each.message}" for each in checked.violations]
+        failure.text = "\n".join([*told, *checked.cut, *checked.limits])
+        case.result = [failure]
+    return _document({"check": [*cases, case]})
+
+
+def _document(suites: Mapping[str, Sequence[TestCase]]) -> str:
+    document = JUnitXml("walletrace")
     for name, cases in suites.items():
         if cases:
             suite = TestSuite(name)

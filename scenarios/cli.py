@@ -11,6 +11,7 @@ import typer
 from engine.errors import UsageError, WalletraceError
 from engine.verdicts import EXIT_FAULT, EXIT_UNDECIDED, EXIT_USAGE
 from scenarios import (
+    check_command,
     crash_command,
     explore_command,
     explore_commands,
@@ -61,6 +62,7 @@ app.command()(explore_commands.compare)
 app.command()(load_commands.bench)
 app.command()(load_commands.serve)
 app.command()(load_commands.load)
+app.command()(check_command.check)
 app.command("crash-test")(crash_command.crash)
 app.command()(report_command.report)
 app.command()(zoo_command.zoo)

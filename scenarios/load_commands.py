@@ -5,6 +5,7 @@ What takes long to import is imported by the command that needs it.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,12 @@ def bench(
     postgres_data: PostgresData = None,
     seed: Seed = 0,
     pin: Annotated[bool, typer.Option(help="Keep each run on one core.")] = True,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the history for `check`: a Parquet file, or of several runs a folder."
+        ),
+    ] = None,
     expect: Expect = None,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +88,7 @@ def bench(
                 pin=pin,
                 stores={dialect: store},
                 postgres_data=postgres_data,
+                record=record,
                 on_progress=lambda run, done, of: advance(done, of, run.load.lock),
             )
         except rounds.Interrupted as cut:
@@ -196,6 +204,9 @@ def load(
     store: Store = "sqlite",
     postgres_data: PostgresData = None,
     seed: Seed = 0,
+    record: Annotated[
+        Path | None, typer.Option(help="Keep the history for `check`: a Parquet file.")
+    ] = None,
     expect: Expect = None,
     as_json: Json = False,
 ) -> None:
@@ -220,6 +231,7 @@ def load(
             seed=seed,
             locustfile=locustfile,
             processes=processes,
+            record=record,
             on_progress=lambda done, of: advance(int(done), int(of), f"{lock}, {workers} workers"),
         )
     if as_json:

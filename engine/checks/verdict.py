@@ -4,8 +4,8 @@ A history in which nothing is wrong is `clean` at the layer named, never `safe`:
 wrong. A layer that crashes, or needs more time or memory than it was given, leaves `unknown`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from time import monotonic
 
@@ -54,6 +54,10 @@ class Violation:
     amount: int = 0
     links: tuple[Link, ...] = ()
 
+    def moment(self) -> int:
+        """The place of the last call involved, by invocation: until then nothing was seen of it."""
+        return max(self.calls, default=-1)
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -63,7 +67,9 @@ class Judgement:
     strongest that found none. `level` is the strongest guarantee the history satisfies, None where
     the layers that ran cannot tell. `violations` is at most VIOLATIONS_MAX long, `count` is exact.
     `passed` are the layers that found nothing, `notes` say what could not be checked, and why.
-    `lost` is by how much the accounts hold less (positive) or more than they should, None unknown.
+    `lost` is by how much the accounts hold less (positive) or more than they should, None unknown;
+    `lost_on` the same for each account (by place) where it is not nothing. `consistent`: how many
+    calls, in order of invocation, nothing is wrong with: the longest consistent prefix.
     """
 
     verdict: Verdict
@@ -77,6 +83,8 @@ class Judgement:
     operations: int = 0
     seconds: float = 0.0
     memory_mb: float = 0.0
+    lost_on: Mapping[int, int] = field(default_factory=dict)
+    consistent: int = 0
 
 
 # A run that races breaks thousands of links; the count stays exact, the list stays readable.
@@ -121,6 +129,24 @@ class Found:
     count: int = 0
     level: Level | None = None
     notes: tuple[str, ...] = ()
+
+
+def together(*parts: Found) -> Found:
+    """Several findings as one: violations in the order of their calls, the lowest level."""
+    violations = [violation for part in parts for violation in part.violations]
+    violations.sort(key=Violation.moment)
+    levels = [part.level for part in parts if part.level is not None]
+    return Found(
+        violations[:VIOLATIONS_MAX],
+        sum(part.count for part in parts),
+        min(levels, default=None),
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
+def nothing_satisfied(found: Found) -> Found:
+    """The same, where whatever is wrong is beyond every level."""
+    return replace(found, level=Level.NONE if found.count else None)
 
 
 # A layer judges a whole history. It raises Exceeded or CannotSay where it cannot decide.

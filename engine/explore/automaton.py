@@ -5,14 +5,14 @@ is answered, and by its instance's memory where the code looked at that. The rea
 only the first time a place is reached; from then on its behaviour is known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.explore.frozen import MutexId, Unfit
 from engine.explore.independence import Learned
 from engine.explore.recall import UNCHANGED, Item, Memory
-from engine.explore.solo import Input, Solo
+from engine.explore.solo import NOT_THE_SAME, Answered, Solo, same
 from engine.explore.steps import Step
 from engine.explore.world import Setting
 from engine.history import CallRecord
@@ -42,7 +42,7 @@ class Node:
     rested: "Node | None"
     # Where it comes from: a client's beginning, work beside, or another node by way of an answer.
     origin: "int | Birth | Node"
-    via: tuple[Input, Memory] | None
+    via: tuple[Any, Memory] | None
     kids: "Kids"
     solos: list[Solo]
 
@@ -53,7 +53,7 @@ class Birth:
 
     parent: "Node | Birth"
     order: int
-    given: Input
+    given: Any
     memory: Memory
     number: int
     kids: "Kids" = field(default_factory=dict)
@@ -72,7 +72,8 @@ class Outcome:
     births: tuple[Birth, ...]
 
 
-class Look(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Look:
     """What comes next depends on what this item of memory holds."""
 
     item: Item
@@ -91,7 +92,7 @@ class Automaton:
         self._learned = learned
         self._names = {p.name: number for number, p in enumerate(setting.scenario.programs)}
         self._ends: dict[object, Node] = {}
-        self._solos: list[Solo] = []
+        self._solos: dict[Solo, None] = {}
         self._places: list[Node] = []
         self.runs = 0
         self.backoffs_max = 0
@@ -99,9 +100,11 @@ class Automaton:
         self.particular = False
         self.roots = tuple(self._root(number) for number in range(len(self._names)))
 
-    def resume(self, node: Node, given: Input, memory: Memory, *, shield: bool) -> Outcome:
-        """Where the client stands after it was answered so."""
-        key = (given.key, shield) if shield else given.key
+    def resume(self, node: Node, given: Any, memory: Memory, *, shield: bool) -> Outcome:
+        """Where the client stands after it was given that: an answer, or an exception to raise."""
+        key = (type(given), given.args) if isinstance(given, BaseException) else given
+        if shield:
+            key = key, shield
         known = _known(node.kids, key, memory)
         if known is None:
             known = self._run(node, key, given, memory, shield=shield)
@@ -111,7 +114,7 @@ class Automaton:
         """Where background work stands when it has just begun."""
         known = _known(birth.kids, None, memory)
         if known is None:
-            known = self._run(birth, None, Input(), memory, shield=False)
+            known = self._run(birth, None, None, memory, shield=False)
         return known
 
     def killed(self, node: Node) -> tuple[Node, tuple[MutexId, ...]]:
@@ -130,17 +133,15 @@ class Automaton:
 
     def close(self) -> None:
         """End all coroutines, and let go of all places at once: they refer to each other."""
-        for solo in self._solos:
-            solo.end()
-            vars(solo).clear()
-        self._solos.clear()
+        for solo in list(self._solos):
+            self._let_go(solo)
         for node in self._places:
             node.kids.clear()
         self._places.clear()
 
     def _root(self, number: int) -> Node:
         solo = self._begin(number)
-        solo.resume(Input(), {})
+        solo.resume(None, {})
         program = self._setting.scenario.programs[number]
         node = Node()
         node.name, node.order, node.background = program.name, number, False
@@ -151,12 +152,18 @@ class Automaton:
 
     def _begin(self, number: int) -> Solo:
         solo = Solo(self._setting, number, self._learned)
-        self._solos.append(solo)
+        self._solos[solo] = None
         self.runs += 1
         return solo
 
+    def _let_go(self, solo: Solo) -> None:
+        """The coroutine is no longer wanted. It and its stage refer to each other."""
+        solo.end()
+        vars(solo).clear()
+        del self._solos[solo]
+
     def _run(
-        self, origin: "Node | Birth", key: object, given: Input, memory: Memory, *, shield: bool
+        self, origin: "Node | Birth", key: object, given: Any, memory: Memory, *, shield: bool
     ) -> Outcome:
         solo = self._solo(origin)
         did = solo.resume(given, memory)
@@ -171,10 +178,12 @@ class Automaton:
             self._end(node, solo) if solo.lane.ended else self._place(node, solo),
             did.changed,
             did.released,
-            tuple(did.opened),
+            did.opened,
             did.closed,
             tuple(Birth(origin, node.order, given, memory, n) for n in range(did.births)),
         )
+        if outcome.node.ended:
+            self._let_go(solo)
         _learn(origin.kids, key, did.looked, outcome)
         return outcome
 
@@ -187,15 +196,23 @@ class Automaton:
             return solo
         if at.solos:
             return at.solos.pop()
-        if isinstance(at.origin, int):
-            solo = self._begin(at.origin)
-            solo.replay(Input(), {})
-            return solo
-        solo = self._solo(at.origin)
-        assert at.via is not None
-        solo.replay(*at.via)
-        if not _stands(solo, at):
-            raise Unfit(_NOT_THE_SAME)
+        ahead: list[Answered] = []
+        node = at
+        while isinstance(node.origin, Node) and not node.solos:
+            assert node.origin.step is not None and node.via is not None
+            ahead.append((node.origin.step, *node.via))
+            node = node.origin
+        given, memory = node.via or (None, {})
+        if node.solos:
+            solo = node.solos.pop()
+            _, given, memory = ahead.pop()
+        elif isinstance(node.origin, Birth):
+            solo = self._solo(node.origin)
+        else:
+            solo = self._begin(node.origin)
+        solo.replay(given, memory, ahead)
+        if not same(solo.lane.pending, at.step):
+            raise Unfit(NOT_THE_SAME)
         return solo
 
     def _place(self, node: Node, solo: Solo) -> Node:
@@ -219,25 +236,14 @@ class Automaton:
         # Their times are left out: the past says what was before what.
         said = tuple((c.request, c.outcome, c.code, c.answer, c.key) for c in calls)
         key = (node.name, said, solo.lane.fault)
-        if key not in self._ends:
-            node.step, node.instance, node.ended, node.tired = None, None, True, False
-            node.fault, node.calls = solo.lane.fault, calls
-            node.kids, node.solos, node.rested = {}, [], None
-            self._ends[key] = node
-        return self._ends[key]
-
-
-_NOT_THE_SAME = "the code under test does not do the same every time"
-
-
-def _stands(solo: Solo, node: Node) -> bool:
-    """Whether a coroutine that was given the same again announces the same step."""
-    step, was = solo.lane.pending, node.step
-    if step is None or was is None or step.kind != was.kind:
-        return False
-    if step.kind == "acquire":
-        return bool(step.args[0].mutex_id == was.args[0].mutex_id)
-    return step.kind.startswith("cache") or step == was
+        known = self._ends.get(key)
+        if known is not None:
+            return known
+        node.step, node.instance, node.ended, node.tired = None, None, True, False
+        node.fault, node.calls = solo.lane.fault, calls
+        node.kids, node.solos, node.rested = {}, [], None
+        self._ends[key] = node
+        return node
 
 
 def awake(node: Node) -> Node:
@@ -252,13 +258,13 @@ def _known(kids: Kids, key: object, memory: Memory) -> Outcome | None:
     return found
 
 
-def _learn(kids: Kids, key: object, looked: Sequence[tuple[Item, Any]], outcome: Outcome) -> None:
+def _learn(kids: Kids, key: object, looked: Mapping[Item, Any], outcome: Outcome) -> None:
     """Keep the outcome under what led to it. The first look is always the same, the second one
     depends on what was found then, and so on."""
-    for item, value in looked:
+    for item, value in looked.items():
         look = kids.setdefault(key, Look(item, {}))
         if not isinstance(look, Look) or look.item != item:
-            raise Unfit(_NOT_THE_SAME)
+            raise Unfit(NOT_THE_SAME)
         kids, key = look.kids, value
     kids[key] = outcome
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.errors import UsageError
-from engine.explore.faults import BESIDE, Facts, Faults, How, fault_moves
+from engine.explore.faults import BESIDE, CANCELS, GO, Facts, Faults, How, fault_moves
 from engine.explore.stage import Lane
 from engine.explore.steps import Step, awaited
 from engine.explore.world import Ending, World
@@ -14,16 +14,17 @@ from engine.history import CallRecord
 STEPS_MAX = 1000
 # Whoever has tried again so often, and can only try again, will never get further.
 SPINS_MAX = 50
+_STRIKES = frozenset({How.EXPIRE, How.CRASH, How.SWEEP})
 
 
 class Move(NamedTuple):
     """One entry of a schedule. Its text names the lane, and the fault if there is one: "A!lose"."""
 
     lane: str
-    how: How = How.GO
+    how: How = GO
 
     def __str__(self) -> str:
-        return self.lane if self.how is How.GO else f"{self.lane}!{self.how}"
+        return self.lane if self.how is GO else f"{self.lane}!{self.how}"
 
     @classmethod
     def parse(cls, text: str) -> "Move":
@@ -101,7 +102,7 @@ async def run_schedule(
 
 async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | None) -> Run:
     stage, taken = world.stage, list[Taken]()
-    left = faults
+    left, calm = faults, faults.none
     deadlocked: list[Lane] = []
     previous: Lane | None = None
     while waiting := stage.waiting():
@@ -112,7 +113,7 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
             deadlocked = [] if able else waiting
             break
         options = [Move(lane.name) for lane in able]
-        if not left.none:
+        if not calm:
             options += _faults(world, waiting, able, left)
         chosen = choose(options)
         if chosen >= len(options):
@@ -124,7 +125,9 @@ async def _run(world: World, faults: Faults, choose: Choose, observe: Observe | 
         lane = able[chosen] if chosen < len(able) else _named(move.lane, waiting)
         beside = move.how in BESIDE
         preempts = not beside and previous is not lane and _is_cut_off(previous, able)
-        left = left.after(move.how)
+        if move.how is not GO:
+            left = left.after(move.how)
+            calm = left.none
         step, before = lane.pending, lane.instance
         assert step is not None
         result = await _take(world, lane, move.how)
@@ -152,18 +155,22 @@ async def _take(world: World, lane: Lane, how: How) -> Any:
     """Take the lane's step, or let happen to it what is no step of its own."""
     world.stage.moves += 1
     world.stage.released.clear()
-    if how is How.EXPIRE:
-        await world.expire(lane)
-        return None
-    if how in (How.CRASH, How.SWEEP):
-        assert lane.instance is not None
-        await (world.crash if how is How.CRASH else world.sweep)(lane.instance)
+    if how in _STRIKES:
+        await _strike(world, lane, how)
         return None
     lane.last_move = world.stage.moves
     lane.backoffs += _backs_off(lane)
     # Who was cancelled once cleans up undisturbed.
-    lane.shielded = lane.shielded or how in (How.CANCEL, How.LOSE)
+    lane.shielded = lane.shielded or how in CANCELS
     return await world.advance(lane, how)
+
+
+async def _strike(world: World, lane: Lane, how: How) -> None:
+    if how is How.EXPIRE:
+        await world.expire(lane)
+        return
+    assert lane.instance is not None
+    await (world.crash if how is How.CRASH else world.sweep)(lane.instance)
 
 
 def _backs_off(lane: Lane) -> bool:
@@ -171,9 +178,7 @@ def _backs_off(lane: Lane) -> bool:
 
 
 def _is_ready(world: World, lane: Lane) -> bool:
-    if _backs_off(lane):
-        return world.stage.moves > lane.last_move
-    return world.ready(lane)
+    return world.stage.moves > lane.last_move if _backs_off(lane) else world.ready(lane)
 
 
 def _named(name: str, lanes: Sequence[Lane]) -> Lane:

@@ -48,59 +48,36 @@ class Count:
 
 def count(graph: Graph, limits: Limits, on_progress: OnProgress | None = None) -> Count:
     """Count every interleaving of the graph, or as many as the limits allow."""
-    counted = Count()
+    counted, look_at = Count(), 0
     layer: dict[State, int] = {graph.start: 1}
     while layer and not counted.stopped:
         if counted.depth == STEPS_MAX:
-            counted.overlong += sum(layer.values())
-            counted.interleavings += sum(layer.values())
-            counted.outcomes["cut off"] += sum(layer.values())
+            _cut_off(sum(layer.values()), counted)
             break
         following: dict[State, int] = {}
         for state, ways in layer.items():
-            if counted.states % LOOK_EVERY == 0:
+            if counted.states >= look_at:
                 counted.stopped = limit_reached(limits, counted.states)
+                if counted.stopped:
+                    break
                 if on_progress is not None:
                     on_progress(counted.states)
-            elif counted.states >= limits.states_max:
-                counted.stopped = limit_reached(limits, counted.states)
-            if counted.stopped:
-                break
+                look_at = min(counted.states + LOOK_EVERY, limits.states_max)
             counted.states += 1
-            if not _spread(graph, state, ways, following):
+            moves = graph.successors(state)
+            for _, _, after, _ in moves:
+                following[after] = following.get(after, 0) + ways
+            if not moves:
                 _finish(graph, state, ways, counted)
         layer = following
         counted.depth += 1
     return counted
 
 
-def _spread(graph: Graph, state: State, ways: int, following: dict[State, int]) -> bool:
-    """Hand the ways on to whatever can follow; False if nothing can."""
-    nodes, common, past = state
-    moved = False
-    if graph.automaton.particular or not past.calm or graph.rings(common):
-        for taken in graph.successors(state):
-            moved = True
-            following[taken.state] = following.get(taken.state, 0) + ways
-        return moved
-    # The same without faults, back-offs and clients that wait for others' end: the inner loop.
-    moves = common.moves
-    for lane, node in enumerate(nodes):
-        if node.ended:
-            continue
-        gone = moves.get(node)
-        if gone is None and (node in moves or (gone := graph.gone(node, common)) is None):
-            continue
-        moved = True
-        if gone.alone:
-            later = past
-            if gone.news:
-                later = past.later.get(gone.outcomes[0]) or graph.later(past, node, gone)
-            after = (nodes[:lane] + (gone.node,) + nodes[lane + 1 :], gone.common, later)
-        else:
-            after = graph.after(state, lane, gone, past.faults)
-        following[after] = following.get(after, 0) + ways
-    return moved
+def _cut_off(ways: int, counted: Count) -> None:
+    counted.overlong += ways
+    counted.interleavings += ways
+    counted.outcomes["cut off"] += ways
 
 
 def _finish(graph: Graph, state: State, ways: int, counted: Count) -> None:

@@ -33,6 +33,10 @@ class How(StrEnum):
     SWEEP = "sweep"  # the instance it talks to forgets its idle locks; its step stays
 
 
+GO = How.GO  # at hand for what happens at every step: to look into an enum takes its time
+# Whose step is performed, whatever the client then hears of it.
+TAKES_EFFECT = frozenset({How.GO, How.LOSE, How.UNHEARD})
+CANCELS = frozenset({How.CANCEL, How.LOSE})
 # Nobody's step: the lane named by the move still has the step that it was about to take.
 BESIDE = frozenset({How.EXPIRE, How.SWEEP})
 _ENDS_PROGRAMS = ("cancel", "crash", "busy", "lost")

@@ -14,8 +14,8 @@ from typing import Any, Self
 from engine.errors import WalletraceError
 from engine.explore.faults import How, told
 from engine.explore.live import Live
-from engine.explore.loop import NeedsLoop
-from engine.explore.model import announce, stepping
+from engine.explore.loop import NeedsLoop, by_hand
+from engine.explore.model import announce
 from engine.explore.stage import Lane, Stage
 from engine.explore.steps import Step, SteppedStore
 from engine.explore.world import Ending, Setting, raise_the_curtain
@@ -168,7 +168,7 @@ class GatedWorld:
         return announce(step)
 
     def _resumed(self, resume: Callable[[], Step]) -> Step:
-        return stepping(resume)
+        return by_hand(resume)
 
     def _launch(self, lane: Lane, work: Coroutine[Any, Any, None]) -> None:
         async def play() -> None:

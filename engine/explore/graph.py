@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.explore.automaton import Automaton, Node, Outcome, awake
 from engine.explore.controller import SPINS_MAX
-from engine.explore.faults import Faults, How, fault_moves, told
+from engine.explore.faults import CANCELS, GO, Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
 from engine.explore.independence import Learned
 from engine.explore.leases import expired
@@ -28,7 +28,7 @@ from engine.explore.shared import (
     stored_in,
     without,
 )
-from engine.explore.solo import CANCELLED, Input
+from engine.explore.solo import CANCELLED
 from engine.explore.steps import Step
 from engine.explore.tables import opened
 from engine.explore.world import Setting
@@ -75,7 +75,8 @@ class Graph:
         """The one object for what is shared."""
         found = self._commons.get(shared)
         if found is None:
-            found = self._commons[shared] = Common(shared)
+            rings = self.rules.has_victims and len(shared.db.open) > 1
+            found = self._commons[shared] = Common(shared, rings=rings)
         return found
 
     def past(self, done: Masks, before: Before, faults: Faults) -> Past:
@@ -93,18 +94,43 @@ class Graph:
             gone = common.moves[node] = self._go(node, common)
         return gone
 
-    def successors(self, state: State) -> Iterator[Taken]:
+    def successors(self, state: State) -> list[Taken]:
         """Every move from here; none if all have ended, or nobody can go on."""
+        nodes, common, past = state
+        if self.automaton.particular or common.rings or not past.calm:
+            return self._all_moves(state)
+        # The same without back-offs, faults and whoever waits for others' end: the inner loop.
+        found: list[Taken] = []
+        known, others = common.moves, list(nodes)
+        for lane, node in enumerate(nodes):
+            if node.ended:
+                continue
+            gone = known.get(node)
+            if gone is None and (node in known or (gone := self.gone(node, common)) is None):
+                continue
+            if gone.alone:
+                later = past
+                if gone.news:
+                    later = past.later.get(gone.outcomes[0]) or self.later(past, node, gone)
+                others[lane] = gone.node
+                after = tuple(others), gone.common, later
+                others[lane] = node
+            else:
+                after = self.after(state, lane, gone, past.faults)
+            found.append((lane, GO, after, gone))
+        return found
+
+    def _all_moves(self, state: State) -> list[Taken]:
         nodes, common, past = state
         waiting = self.waiting(state)
         moves = self._steps(state, waiting)
         if not moves:
             able = [n for n in waiting if nodes[n].tired and nodes[n].backoffs <= SPINS_MAX]
             moves = [(n, gone) for n in able if (gone := self.gone(awake(nodes[n]), common))]
-        for lane, gone in moves:
-            yield Taken(lane, How.GO, self.after(state, lane, gone, past.faults), gone)
-        if moves and not past.calm:
-            yield from self._faults(state)
+        found: list[Taken] = [
+            (lane, GO, self.after(state, lane, gone, past.faults), gone) for lane, gone in moves
+        ]
+        return found if not moves or past.calm else [*found, *self._faults(state)]
 
     def waiting(self, state: State) -> list[int]:
         """Clients that have a step to take."""
@@ -115,16 +141,12 @@ class Graph:
             if not (node.ended or (node.after and not all(nodes[n].ended for n in node.after)))
         ]
 
-    def rings(self, common: Common) -> bool:
-        """Whether clients may wait for each other in a ring, and the database ends that."""
-        return self.rules.has_victims and len(common.shared.db.open) > 1
-
     def _steps(self, state: State, waiting: list[int]) -> list[tuple[int, Gone]]:
         """The steps that clients can take at once, be it as a deadlock's victim."""
         nodes, common, _ = state
         able = [lane for lane in waiting if not nodes[lane].tired]
         steps = [(lane, gone) for lane in able if (gone := self.gone(nodes[lane], common))]
-        if len(steps) == len(able) or not self.rings(common):
+        if len(steps) == len(able) or not common.rings:
             return steps
         known, pending = dict(steps), {nodes[lane].name: nodes[lane].step for lane in able}
         for lane in able:
@@ -152,15 +174,14 @@ class Graph:
                 if not (victim or self._can_go_on(shared.db, name, step)):
                     return None
                 shared, answer = stored_in(shared, name, step, self._performed)
-        given = Input(error=answer) if isinstance(answer, Exception) else Input(answer)
-        return self._resumed(node, common, shared, given, step, answer)
+        return self._resumed(node, common, shared, answer, step, answer)
 
     def _resumed(
         self,
         node: Node,
         common: Common,
         shared: Shared,
-        given: Input,
+        given: Any,
         step: Step,
         answer: Any,
         *,
@@ -219,15 +240,15 @@ class Graph:
             left = past.faults.after(how)
             match how:
                 case How.CRASH:
-                    yield Taken(lane, how, self._crashed(state, lane, left), None)
+                    yield lane, how, self._crashed(state, lane, left), None
                 case How.EXPIRE | How.SWEEP:
                     shared = self._beside(nodes[lane], common, how)
                     rested = tuple(awake(node) for node in nodes)
                     same = self.past(past.done, past.before, left)
-                    yield Taken(lane, how, (rested, self.common(shared), same), None)
+                    yield lane, how, (rested, self.common(shared), same), None
                 case _:
                     gone = self._struck(nodes[lane], common, how)
-                    yield Taken(lane, how, self.after(state, lane, gone, left), gone)
+                    yield lane, how, self.after(state, lane, gone, left), gone
 
     def _beside(self, node: Node, common: Common, how: How) -> Shared:
         """What happens to what is shared while the client's own step stays."""
@@ -248,8 +269,8 @@ class Graph:
         elif how is How.BUSY:
             shared = shared._replace(db=self.rules.failed(shared.db, node.name))
         error = told(how)
-        cancelled = how in (How.CANCEL, How.LOSE)
-        given = CANCELLED if cancelled else Input(error=error)
+        cancelled = how in CANCELS
+        given = CANCELLED if cancelled else error
         return self._resumed(node, common, shared, given, step, error, shield=cancelled)
 
     def _crashed(self, state: State, lane: int, left: Faults) -> State:

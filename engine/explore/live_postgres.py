@@ -140,7 +140,7 @@ class PostgresLive:
         if transaction is not None and not transaction.over:
             transaction.over = True
             with suppress(asyncpg.QueryCanceledError):
-                await transaction.connection.execute(sql.STOPPED)
+                await transaction.connection.rows(sql.STOPPED)
 
     async def hang_up(self, lane: Lane, sessions: Sequence[Store]) -> None:
         transaction = self._open.get(lane)

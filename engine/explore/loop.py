@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from engine.errors import UsageError
+from engine.explore.steps import Step
 
 T = TypeVar("T")
 
@@ -67,8 +68,9 @@ def no_loop() -> Iterator[_NoLoop]:
         _set_running_loop(outer)
 
 
-def by_hand(resume: Callable[..., T], *given: Any) -> T:
-    """Resume a coroutine outside any loop. NeedsLoop if it looks for one.
+def by_hand(resume: Callable[..., Step], *given: Any) -> Step:
+    """The step that a coroutine announces next, outside any loop. NeedsLoop if it looks for one,
+    or wants anything but a step.
 
     Whoever resumes many, and awaits nothing in between, does so within `no_loop`: it is quicker.
     """
@@ -78,7 +80,7 @@ def by_hand(resume: Callable[..., T], *given: Any) -> T:
             return by_hand(resume, *given)
     nobody.wanted = ""
     try:
-        answer = resume(*given)
+        step = resume(*given)
     except BaseException as error:
         if nobody.wanted:
             with warnings.catch_warnings():
@@ -90,7 +92,9 @@ def by_hand(resume: Callable[..., T], *given: Any) -> T:
         raise
     if nobody.wanted:
         raise NeedsLoop(nobody.wanted)
-    return answer
+    if not isinstance(step, Step):
+        raise NeedsLoop(repr(step))
+    return step
 
 
 @dataclass(frozen=True, slots=True, eq=False)

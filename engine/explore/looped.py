@@ -69,7 +69,7 @@ class LoopedModel(ModelWorld):
         for lane in fresh:
             puppet = self.troupe.puppets[lane]
             if puppet.unseen:
-                self._resume(lane, puppet.send, None)
+                self._resume(lane, None)
 
     def _adopt(self, puppet: Puppet) -> None:
         self._coroutines[puppet.lane] = _as_coroutine(puppet)

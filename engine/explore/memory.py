@@ -53,7 +53,8 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
             db, view = _seen(db, lane)
             return db, looked_up(view, *step.args)
         case "write":
-            return _write(db, lane, *step.args, **dict(step.options))
+            (_, if_version), (_, fence) = step.options
+            return _write(db, lane, *step.args, if_version, fence)
         case "guarded":
             return _changed(db, *guarded(db.tables, *step.args))
         case "group":

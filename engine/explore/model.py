@@ -5,7 +5,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
-from engine.explore.faults import How, told
+from engine.explore.faults import CANCELS, GO, TAKES_EFFECT, How, told
 from engine.explore.loop import NeedsLoop, by_hand
 from engine.explore.rules import MemoryDatabase
 from engine.explore.stage import Lane, Stage
@@ -21,14 +21,6 @@ THROWS_MAX = 100
 def announce(step: Step) -> Generator[Step, Any, Any]:
     """Suspend the coroutine with the step it is about to take."""
     return (yield step)
-
-
-def stepping(resume: Callable[..., Step], *given: Any) -> Step:
-    """The step that a coroutine announces next. NeedsLoop if it wants anything else."""
-    step = by_hand(resume, *given)
-    if not isinstance(step, Step):
-        raise NeedsLoop(repr(step))
-    return step
 
 
 def run_now(work: Coroutine[Any, Any, Any]) -> Any:
@@ -77,29 +69,28 @@ class ModelWorld:
         step = lane.pending
         assert step is not None
         self._current = lane
-        result = None if how is How.CANCEL else self._answer(lane, step, how)
-        error = told(how) or (result if isinstance(result, Exception) else None)
-        if how in (How.CANCEL, How.LOSE):
-            self._throw(lane, asyncio.CancelledError())
-        elif error is not None:
-            self._throw(lane, error)
+        result = self._answer(lane, step, how)
+        if how is GO:
+            self._resume(lane, result)
+        elif how in CANCELS:
+            self._resume(lane, asyncio.CancelledError())
         else:
-            self._resume(lane, self._coroutines[lane].send, result)
+            self._resume(lane, told(how))
         self._start_fresh()
         return result
 
     def _answer(self, lane: Lane, step: Step, how: How) -> Any:
         """What the step does to the world, and its result; an error is one too."""
+        if how in TAKES_EFFECT:
+            try:
+                return self._effect(lane, step)
+            except Exception as error:  # the strategy's to bear, as with a real store
+                return error
         if how is How.DROP:
             self._database.hang_up(lane)
         elif how is How.BUSY:
             self._database.fail(lane)
-        if how not in (How.GO, How.LOSE, How.UNHEARD):
-            return told(how)
-        try:
-            return self._effect(lane, step)
-        except Exception as error:  # the strategy's to bear, as with a real store
-            return error
+        return told(how)
 
     async def sweep(self, number: int) -> None:
         self._house.swept(number)
@@ -148,7 +139,7 @@ class ModelWorld:
     def _start_fresh(self) -> None:
         while self._fresh:
             self._current = lane = self._fresh.pop(0)
-            self._resume(lane, self._coroutines[lane].send, None)
+            self._resume(lane, None)
 
     def _effect(self, lane: Lane, step: Step) -> Any:
         match step.kind:
@@ -163,11 +154,11 @@ class ModelWorld:
                 return run_now(verb(*step.args[1:]))
         return self._database.perform(lane, step)
 
-    def _throw(self, lane: Lane, error: BaseException) -> None:
-        self._resume(lane, self._coroutines[lane].throw, error)
-
-    def _resume(self, lane: Lane, resume: Callable[[Any], Step], given: Any) -> None:
+    def _resume(self, lane: Lane, given: Any) -> None:
+        """Give the lane's coroutine an answer, or an exception to raise."""
         lane.pending = None
+        work = self._coroutines[lane]
+        resume = work.throw if isinstance(given, BaseException) else work.send
         try:
             lane.pending = self._resumed(lane, resume, given)
         except (StopIteration, asyncio.CancelledError):
@@ -181,12 +172,12 @@ class ModelWorld:
             raise
 
     def _resumed(self, lane: Lane, resume: Callable[[Any], Step], given: Any) -> Step:
-        return stepping(lane.context.run, resume, given)
+        return by_hand(lane.context.run, resume, given)
 
     def _unwind(self, lane: Lane) -> None:
         """End the lane's coroutine without taking any of its steps."""
         for _ in range(THROWS_MAX):
             if lane.ended:
                 return
-            self._throw(lane, asyncio.CancelledError())
+            self._resume(lane, asyncio.CancelledError())
         raise AssertionError(f"{lane.name} goes on after {THROWS_MAX} cancellations")

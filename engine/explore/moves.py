@@ -1,6 +1,7 @@
 """A state of the graph, and the moves from one to the next, as values."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from engine.explore.automaton import Node, Outcome
 from engine.explore.faults import How
@@ -12,12 +13,16 @@ from engine.explore.steps import Step
 
 
 class Common:
-    """A `Shared` that exists once, with the moves that are known from it."""
+    """A `Shared` that exists once, with the moves that are known from it.
 
-    __slots__ = ("memory", "moves", "shared")
+    `rings`: clients may wait for each other in a ring, and the database ends that.
+    """
 
-    def __init__(self, shared: Shared) -> None:
+    __slots__ = ("memory", "moves", "rings", "shared")
+
+    def __init__(self, shared: Shared, *, rings: bool) -> None:
         self.shared = shared
+        self.rings = rings
         self.memory: Memory = dict(shared.memory)
         self.moves: dict[Node, Gone | None] = {}
 
@@ -27,7 +32,9 @@ class Common:
 State = tuple[tuple[Node, ...], Common, Past]
 
 
-class Gone(NamedTuple):
+# Not frozen as other values are: so many are made and looked at that it could be felt.
+@dataclass(slots=True, eq=False)
+class Gone:
     """A step that was taken. `alone`: no background work came or went. `news`: for the past."""
 
     alone: bool
@@ -40,10 +47,5 @@ class Gone(NamedTuple):
     freed: tuple[MutexId, ...]
 
 
-class Taken(NamedTuple):
-    """A move and the state it leads to."""
-
-    lane: int
-    how: How
-    state: State
-    gone: Gone | None
+# A move: whose it is, how it is taken, the state it leads to, and the step if one was taken.
+Taken = tuple[int, How, State, Gone | None]

@@ -133,6 +133,7 @@ class _Search:
     on_run: OnRun | None = None
     harvest: Harvest = field(default_factory=Harvest)
     places: list[_Place] = field(default_factory=list)
+    _fresh: list[int] = field(default_factory=list)
 
     async def run(self, world: World) -> None:
         """One run: along the places that are there, then on to the end."""
@@ -144,7 +145,7 @@ class _Search:
             used, place.before = recorder.note(seen, place.used)
             if place.used is None:
                 place.used = used
-                self.made(recorder.moves - 1)
+                self._fresh.append(recorder.moves - 1)
 
         def choose(options: Sequence[Move]) -> int:
             return self._choose(recorder.moves, options)
@@ -162,6 +163,7 @@ class _Search:
 
     def turn(self) -> bool:
         """Change the last place where something is left to explore; False if there is none."""
+        self._look_for_races()
         while self.places:
             if self.places[-1].turn():
                 return True
@@ -208,8 +210,14 @@ class _Search:
         self.places.append(place)
         return place
 
-    def made(self, number: int) -> None:
-        """Move `number` was made and its use is known: what it depends on, and its races."""
+    def _look_for_races(self) -> None:
+        """What the moves that were made depend on, and whom they raced. No run asks before its end:
+        one that loses may be the last."""
+        for number in self._fresh:
+            self._made(number)
+        self._fresh.clear()
+
+    def _made(self, number: int) -> None:
         place = self.places[number]
         assert place.used is not None
         if self.source:
@@ -274,8 +282,9 @@ class _Search:
         last = len(self.places) - 1
         if last < 0:
             return
+        self._look_for_races()
         self.places[last].used = EVERYTHING
-        self.made(last)
+        self._made(last)
         waiting = recorder.waiting(struck=not self.faults.none)
         for name, used, before in waiting if self.source else ():
             self._races(last + 1, name, used, before)

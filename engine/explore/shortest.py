@@ -7,32 +7,26 @@ go on inside its request. Among the cheapest schedules the one is told in which 
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.explore.controller import Move
 from engine.explore.controller import Taken as Told
 from engine.explore.count import LOOK_EVERY, Limits, limit_reached
 from engine.explore.ends import End, end_of
-from engine.explore.faults import BESIDE, How
+from engine.explore.faults import BESIDE, GO
 from engine.explore.graph import Graph
-from engine.explore.moves import State, Taken
+from engine.explore.moves import Gone, State, Taken
 from engine.explore.steps import Step
 
 Cost = tuple[int, int]  # faults, preemptions
-
-
-class _Place(NamedTuple):
-    """A state, and who moved last."""
-
-    state: State
-    previous: str
+Place = tuple[State, str]  # and who moved last
 
 
 @dataclass(slots=True)
 class _Seen:
     cost: Cost
-    ways_here: list[tuple[_Place, Taken]] = field(default_factory=list)
+    ways_here: list[tuple[Place, Taken]]
 
 
 class Shortest(NamedTuple):
@@ -48,10 +42,10 @@ def shortest(
     graph: Graph, wanted: Callable[[End], bool], limits: Limits, *, schedules_max: int
 ) -> Shortest | None:
     """The cheapest schedules whose end is wanted; None if there is none within the limits."""
-    start = _Place(graph.start, "")
-    seen = {start: _Seen((0, 0))}
-    queues: dict[Cost, deque[_Place]] = {(0, 0): deque([start])}
-    targets: list[tuple[_Place, End]] = []
+    start: Place = (graph.start, "")
+    seen = {start: _Seen((0, 0), [])}
+    queues: dict[Cost, deque[Place]] = {(0, 0): deque([start])}
+    targets: list[tuple[Place, End]] = []
     looked = 0
     while queues:
         cost = min(queues)
@@ -67,7 +61,7 @@ def shortest(
                 queues.clear()
                 break
             if not _expand(graph, place, cost, seen, queues):
-                end = end_of(graph, place.state)
+                end = end_of(graph, place[0])
                 if wanted(end):
                     targets.append((place, end))
         queues.pop(cost, None)
@@ -80,20 +74,24 @@ def shortest(
 
 def _expand(
     graph: Graph,
-    place: _Place,
+    place: Place,
     cost: Cost,
-    seen: dict[_Place, _Seen],
-    queues: dict[Cost, deque[_Place]],
+    seen: dict[Place, _Seen],
+    queues: dict[Cost, deque[Place]],
 ) -> bool:
     """Look at every move from here; False if there is none."""
-    moves = list(graph.successors(place.state))
-    cut_off = _can_be_cut_off(place, moves)
+    state, previous = place
+    moves = graph.successors(state)
+    faults, preemptions = cost
+    preempted = (faults, preemptions + _can_be_cut_off(place, moves))
     for taken in moves:
-        name = place.state[0][taken.lane].name
-        beside = taken.how in BESIDE
-        preempts = cut_off and not beside and name != place.previous
-        dearer = (cost[0] + (taken.how is not How.GO), cost[1] + preempts)
-        following = _Place(taken.state, place.previous if beside else name)
+        lane, how, after, _ = taken
+        name = state[0][lane].name
+        beside = how in BESIDE
+        dearer = cost if beside or name == previous else preempted
+        if how is not GO:
+            dearer = (faults + 1, dearer[1])
+        following = (after, previous if beside else name)
         known = seen.get(following)
         if known is None or dearer < known.cost:
             seen[following] = _Seen(dearer, [(place, taken)])
@@ -103,41 +101,37 @@ def _expand(
     return bool(moves)
 
 
-def _can_be_cut_off(place: _Place, moves: Sequence[Taken]) -> bool:
-    for taken in moves:
-        node = place.state[0][taken.lane]
-        if taken.how is How.GO and node.name == place.previous:
+def _can_be_cut_off(place: Place, moves: Sequence[Taken]) -> bool:
+    """Whether whoever moved last could go on inside its request."""
+    (nodes, _, _), previous = place
+    for lane, how, _, _ in moves:
+        node = nodes[lane]
+        if how is GO and node.name == previous:
             return node.step is not None and node.step.kind != "invoke"
     return False
 
 
-def _as_told(state: State, taken: Taken) -> Told:
-    node = state[0][taken.lane]
-    step = node.step
-    assert step is not None
-    if step.kind == "acquire":  # each client has an object of its own for it
-        step = Step("acquire", (step.args[0].mutex_id,))
-    freed = taken.gone.freed if taken.gone is not None else ()
-    result = taken.gone.result if taken.gone is not None else None
-    return Told(Move(node.name, taken.how), step, result, freed, 0, 1, False)
-
-
 def _told(
-    start: _Place, targets: Sequence[_Place], seen: dict[_Place, _Seen], schedules_max: int
+    start: Place, targets: Sequence[Place], seen: dict[Place, _Seen], schedules_max: int
 ) -> Iterator[tuple[Told, ...]]:
     """Cheapest schedules, those first in which earlier clients go first."""
-    onward: dict[_Place, list[tuple[_Place, Told]]] = {}
+    onward: dict[Place, list[tuple[Place, Told]]] = {}
+    known: dict[Gone | None, Told] = {}
     todo, met = list(targets), set(targets)
     while todo:
         place = todo.pop()
         for before, taken in seen[place].ways_here:
-            onward.setdefault(before, []).append((place, _as_told(before.state, taken)))
+            gone = taken[3]
+            told = known.get(gone) or _as_told(before[0], taken)
+            if gone is not None:  # one step, taken in many states
+                known[gone] = told
+            onward.setdefault(before, []).append((place, told))
             if before not in met:
                 met.add(before)
                 todo.append(before)
-    order = {node.name: node.order for node in start.state[0]}
+    order = {node.name: node.order for node in start[0][0]}
     ends = set(targets)
-    stack: list[tuple[_Place, tuple[Told, ...]]] = [(start, ())]
+    stack: list[tuple[Place, tuple[Told, ...]]] = [(start, ())]
     yielded = 0
     while stack and yielded < schedules_max:
         place, path = stack.pop()
@@ -151,3 +145,15 @@ def _told(
             reverse=True,
         )
         stack += [(following, (*path, told)) for following, told in ways]
+
+
+def _as_told(state: State, taken: Taken) -> Told:
+    lane, how, _, gone = taken
+    node = state[0][lane]
+    step = node.step
+    assert step is not None
+    if step.kind == "acquire":  # each client has an object of its own for it
+        step = Step("acquire", (step.args[0].mutex_id,))
+    freed = gone.freed if gone is not None else ()
+    result = gone.result if gone is not None else None
+    return Told(Move(node.name, how), step, result, freed, 0, 1, False)

@@ -7,52 +7,48 @@ resumption and taken out after it, and others' mutexes, wallets and steps are on
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Mapping
+import types
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.errors import WalletraceError
 from engine.explore.client import Client, House
 from engine.explore.frozen import MutexId, Unfit
 from engine.explore.independence import Learned
-from engine.explore.model import THROWS_MAX, announce, stepping
+from engine.explore.loop import by_hand
+from engine.explore.model import THROWS_MAX
 from engine.explore.recall import Item, Memory, NamedMutex, Recall, Recalled
 from engine.explore.stage import Lane, Stage
-from engine.explore.steps import SteppedMutex, SteppedRuntime, SteppedStore
+from engine.explore.steps import Step, SteppedMutex, SteppedRuntime, SteppedStore
 from engine.explore.unseen import changed, given_to, outline
 from engine.explore.world import Setting, play
 from engine.history import CallRecord, Outcome
 
 
-class Input(NamedTuple):
-    """What a coroutine is resumed with: a step's answer, an error, or its cancellation."""
-
-    answer: Any = None
-    error: BaseException | None = None
-
-    @property
-    def key(self) -> object:
-        if self.error is None:
-            return self.answer
-        return type(self.error), self.error.args
+NOT_THE_SAME = "the code under test does not do the same every time"
+CANCELLED = asyncio.CancelledError()
 
 
-CANCELLED = Input(error=asyncio.CancelledError())
-
-
-class Resumed(NamedTuple):
+# Not frozen as other values are: so many are made that it could be felt.
+@dataclass(slots=True, eq=False)
+class Resumed:
     """What a resumption did, beside announcing the next step.
 
     `looked` is what it found in memory, in the order in which it looked. `opened` and `closed` are
     the numbers of the client's calls that were invoked, and answered.
     """
 
-    looked: tuple[tuple[Item, Any], ...]
+    looked: Mapping[Item, Any]
     changed: Mapping[Item, Any]
     released: tuple[MutexId, ...]
-    opened: range
+    opened: tuple[int, ...]
     closed: tuple[int, ...]
     births: int
+
+
+# A step as it was announced, and what its client was given then.
+Answered = tuple[Step, Any, Memory]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -80,8 +76,9 @@ class Solo:
         self.births: list[tuple[Lane, Coroutine[Any, Any, None]]] = []
         self._left: list[tuple[Lane, Coroutine[Any, Any, None]]] = []
         self._given: list[list[Any]] = []
+        self._ahead: list[Answered] = []
         self._current = self.lane
-        self.stage: Stage = _Stage(announce, lambda: self._current, self._launch, solo=self)
+        self.stage: Stage = _Stage(self._perform, lambda: self._current, self._launch, solo=self)
         self.stage.built = self._built
         self.recall = Recall(self.stage, learned)
         house = self._house = House(
@@ -99,68 +96,85 @@ class Solo:
         """The client's calls that have ended, without their times."""
         return tuple(self.stage.history)
 
-    def resume(self, given: Input, memory: Memory) -> Resumed:
-        """Go on to the next step, or to the end."""
-        stage = self.stage
+    def resume(self, given: Any, memory: Memory) -> Resumed:
+        """Go on to the next step, or to the end; an exception is thrown, anything else an answer."""
+        stage, recall = self.stage, self.recall
         opened, closed = stage.opened, len(stage.history)
-        self._put(memory)
-        self._advance(given)
+        self.replay(given, memory)
         if stage.opened - len(stage.history) > 1:
             raise Unfit("one client makes several calls at once")
-        recall = self.recall
         recall.end()
         recall.check()
         if self.watched and changed(self.watched):
             raise Unfit("the code under test keeps memory outside Runtime.cell")
-        answered = tuple(
-            [
-                number
-                for number in range(closed, len(stage.history))
-                if stage.history[number].outcome is not Outcome.UNKNOWN
-            ]
-        )
+        answered = [
+            closed + number
+            for number, call in enumerate(stage.history[closed:])
+            if call.outcome is not Outcome.UNKNOWN
+        ]
         return Resumed(
-            tuple(recall.looked.items()),
+            recall.looked,
             recall.changed,
             tuple(map(_id_of, stage.released)),
-            range(opened, stage.opened),
-            answered,
+            tuple(range(opened, stage.opened)),
+            tuple(answered),
             len(self.births),
         )
 
-    def replay(self, given: Input, memory: Memory) -> None:
-        """As `resume`, where what it does is known already."""
+    def replay(self, given: Any, memory: Memory, ahead: Sequence[Answered] = ()) -> None:
+        """As `resume`, where what it does is known already. Unfit if it does something else.
+
+        `ahead`, the last one first, are steps that are known to follow: they are answered at once,
+        so that the coroutine is not suspended before it has got through all of them.
+        """
+        self._ahead[:] = ahead
         self._put(memory)
-        self._advance(given)
+        lane = self.lane
+        if lane.ended:
+            raise Unfit(NOT_THE_SAME)
+        lane.pending = None
+        try:
+            # NeedsLoop, if code under test looks for an event loop: it must not find ours.
+            if isinstance(given, BaseException):
+                # One error is thrown many times: without what it met on its way before.
+                given.__traceback__ = given.__context__ = None
+                lane.pending = by_hand(lane.context.run, self._coroutine.throw, given)
+            else:
+                lane.pending = by_hand(lane.context.run, self._coroutine.send, given)
+        except (StopIteration, asyncio.CancelledError):
+            lane.ended = True
+        except BaseException:
+            lane.ended = True
+            raise
+        if self._ahead:
+            raise Unfit(NOT_THE_SAME)
+        self._watch_given()
+
+    @types.coroutine
+    def _perform(self, step: Step) -> Generator[Step, Any, Any]:
+        """Suspend with the step that is about to be taken, unless its answer is known."""
+        if not (self._ahead and same(step, self._ahead[-1][0])):
+            return (yield step)
+        _, given, memory = self._ahead.pop()
+        self._watch_given()
+        self._put(memory)
+        if isinstance(given, BaseException):
+            given.__traceback__ = given.__context__ = None
+            raise given
+        return given
+
+    def _watch_given(self) -> None:
+        """What is handed to background work is shared with it, and neither sees the other's
+        changes."""
+        if self._given:
+            self.watched += [(handed, outline(handed)) for handed in self._given]
+            self._given.clear()
 
     def _put(self, memory: Memory) -> None:
         self.recall.begin(memory, same_request=self.lane.instance is not None)
         self.stage.released.clear()
         if self.births:
             self._close_births()
-
-    def _advance(self, given: Input) -> None:
-        lane = self.lane
-        if lane.ended:
-            raise Unfit("the code under test does not do the same every time")
-        lane.pending = None
-        try:
-            # NeedsLoop, if code under test looks for an event loop: it must not find ours.
-            if given.error is None:
-                lane.pending = stepping(lane.context.run, self._coroutine.send, given.answer)
-            else:
-                # One error is thrown many times: without what it met on its way before.
-                given.error.__traceback__ = given.error.__context__ = None
-                lane.pending = stepping(lane.context.run, self._coroutine.throw, given.error)
-        except (StopIteration, asyncio.CancelledError):
-            lane.ended = True
-        except BaseException:
-            lane.ended = True
-            raise
-        # What is handed to background work is shared with it, and neither sees the other's changes.
-        if self._given:
-            self.watched += [(handed, outline(handed)) for handed in self._given]
-            self._given.clear()
 
     def sweep(self, number: int, memory: Memory) -> Mapping[Item, Any]:
         """The instance forgets its idle locks; what that changes in memory."""
@@ -185,6 +199,8 @@ class Solo:
         """
         self._close_births()
         self.stage.released.clear()
+        if self.lane.ended and not self._left:
+            return ()
         for lane, coroutine in (*self._left, (self.lane, self._coroutine)):
             if lane.ended:
                 continue
@@ -210,6 +226,15 @@ class Solo:
         for _, work in self.births:
             work.close()
         self.births.clear()
+
+
+def same(step: Step | None, was: Step | None) -> bool:
+    """Whether one client's step is the one that it announced when it was given the same before."""
+    if step is None or was is None or step.kind != was.kind:
+        return False
+    if step.kind == "acquire":
+        return bool(step.args[0].mutex_id == was.args[0].mutex_id)
+    return step.kind.startswith("cache") or step == was
 
 
 def _unwind(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -14,6 +14,7 @@ from engine.operations import fingerprint
 from engine.ports import Call, Change, Earlier, Row, Snapshot
 
 Answer = Receipt | WalletraceError
+_NO_ROW = Row(0, 0)
 
 
 def looked_up(view: Tables, accounts: tuple[str, ...], key: str | None) -> Snapshot:
@@ -31,9 +32,13 @@ def written(
     fence: Mapping[str, int],
 ) -> tuple[Tables, Answer]:
     """Absolute balances, log rows and key."""
-    answer = None if call.key is None else _answered(view, call)
-    answer = answer or _refused(view, leases, wanted, if_version, fence)
-    return (view, answer) if answer is not None else _applied(view, call, wanted)
+    answer = _answered(view, call)
+    if answer is None:
+        rows = dict(view.rows)
+        answer = _refused(rows, leases, wanted, if_version, fence)
+        if answer is None:
+            return _applied(view, rows, call, wanted)
+    return view, answer
 
 
 def guarded(view: Tables, call: Call) -> tuple[Tables, Answer]:
@@ -41,8 +46,9 @@ def guarded(view: Tables, call: Call) -> tuple[Tables, Answer]:
     answer = _answered(view, call)
     if answer is not None:
         return view, answer
+    rows = dict(view.rows)
     try:
-        return _applied(view, call, changes(call, dict(view.rows)))
+        return _applied(view, rows, call, changes(call, rows))
     except WalletraceError as refusal:
         return view, refusal
 
@@ -58,8 +64,7 @@ def grouped(view: Tables, calls: tuple[Call, ...]) -> tuple[Tables, tuple[Answer
 
 def _answered(view: Tables, call: Call) -> Answer | None:
     """What the call's key already stands for, if anything."""
-    earlier = lookup(view.keys, call.key) if call.key is not None else None
-    if earlier is None:
+    if call.key is None or (earlier := lookup(view.keys, call.key)) is None:
         return None
     try:
         return earlier.answer(call)
@@ -68,7 +73,7 @@ def _answered(view: Tables, call: Call) -> Answer | None:
 
 
 def _refused(
-    view: Tables,
+    rows: Mapping[str, Row],
     leases: Pairs[Lease],
     wanted: tuple[Change, ...],
     if_version: bool,
@@ -77,7 +82,6 @@ def _refused(
     for key, token in fence.items():
         if (lookup(leases, key) or Lease()).token != token:
             return FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
-    rows = dict(view.rows)
     for account, _, _, version in wanted:
         row = rows.get(account)
         if version == 0:
@@ -90,13 +94,16 @@ def _refused(
     return None
 
 
-def _applied(view: Tables, call: Call, wanted: tuple[Change, ...]) -> tuple[Tables, Receipt]:
-    rows, gap, log = dict(view.rows), view.gap, view.log
+def _applied(
+    view: Tables, rows: dict[str, Row], call: Call, wanted: tuple[Change, ...]
+) -> tuple[Tables, Receipt]:
+    """`rows` are the view's own, to be changed."""
+    _, keys, gap, log = view
     entries = []
     for account, before, after, _ in wanted:
-        held = rows.get(account, Row(0, 0))
-        gap = gap or held.balance != before
-        version = held.version + 1
+        balance, version = rows.get(account, _NO_ROW)
+        gap = gap or balance != before
+        version += 1
         rows[account] = Row(after, version)
         entries.append(Entry(account, before, after, version))
         if log is not None:
@@ -104,7 +111,8 @@ def _applied(view: Tables, call: Call, wanted: tuple[Change, ...]) -> tuple[Tabl
             logged = LogRow(call.id, account, kind, after - before, before, after, version, "", 0)
             log = (*log, logged)
     receipt = Receipt(call.id, tuple(entries))
-    keys = view.keys
     if call.key is not None:
         keys = stored(keys, call.key, Earlier(receipt, fingerprint(call.operation)))
-    return Tables(tuple(sorted(rows.items())), keys, gap, log), receipt
+    # What was changed has kept its place: only what was added has to find one.
+    pairs = sorted(rows.items()) if len(rows) > len(view.rows) else rows.items()
+    return Tables(tuple(pairs), keys, gap, log), receipt

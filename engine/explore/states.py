@@ -20,7 +20,7 @@ from engine.explore.frozen import LearnedMore, Unfit
 from engine.explore.graph import Graph
 from engine.explore.independence import Learned
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
-from engine.explore.moves import State, Taken
+from engine.explore.moves import State
 from engine.explore.search import (
     Budget,
     Explored,
@@ -151,7 +151,7 @@ async def _sample(graph: Graph, setting: Setting, open_world: OpenWorld, samples
             continue
         findings = judge(setting.scenario, run, faulted=graph.faulted)
         ended = outcome_label(run, findings)
-        if list(graph.successors(walk.state)) or end_of(graph, walk.state).label != ended:
+        if graph.successors(walk.state) or end_of(graph, walk.state).label != ended:
             raise Unfit(f"a real run ends in {ended}, which the state graph does not")
 
 
@@ -164,17 +164,14 @@ class _Walk:
         self._rng = rng
 
     def choose(self, options: Sequence[Move]) -> int:
-        successors = list(self._graph.successors(self.state))
-        known = [self._move(taken) for taken in successors]
+        successors = self._graph.successors(self.state)
+        known = [Move(self.state[0][lane].name, how) for lane, how, _, _ in successors]
         # Background work may be listed in another order; hashing every move would be slow.
         if known != list(options) and set(known) != set(options):
             raise Unfit("a real run can make other moves than the state graph knows")
         chosen = self._rng.randrange(len(options))
-        self.state = successors[known.index(options[chosen])].state
+        _, _, self.state, _ = successors[known.index(options[chosen])]
         return chosen
-
-    def _move(self, taken: Taken) -> Move:
-        return Move(self.state[0][taken.lane].name, taken.how)
 
 
 def _verdict(counted: Count) -> Verdict:

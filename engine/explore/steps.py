@@ -38,6 +38,15 @@ def awaited(step: Step) -> str:
     return str(getattr(target, "name", target))
 
 
+def _is_tuple_of(kind: type, value: object) -> bool:
+    if not isinstance(value, tuple):
+        return False
+    for each in value:  # noqa: SIM110  `all` takes three times as long, at every step
+        if not isinstance(each, kind):
+            return False
+    return True
+
+
 class SteppedStore:
     """A Store each of whose verbs is one step. `dialect` is that of what performs them."""
 
@@ -48,7 +57,7 @@ class SteppedStore:
     async def read(
         self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
     ) -> Snapshot:
-        if not (isinstance(accounts, tuple) and all(isinstance(name, str) for name in accounts)):
+        if not _is_tuple_of(str, accounts):
             raise TypeError(f"read takes a tuple of account names, not {accounts!r}")
         options = (("lock", lock),) if lock else ()
         snapshot: Snapshot = await self._perform(Step("read", (accounts, key), options))
@@ -62,8 +71,7 @@ class SteppedStore:
         if_version: bool = False,
         fence: Mapping[str, int] | None = None,
     ) -> Receipt:
-        right = isinstance(changes, tuple) and all(isinstance(each, Change) for each in changes)
-        if not (right and isinstance(call, Call)):
+        if not (_is_tuple_of(Change, changes) and isinstance(call, Call)):
             raise TypeError(f"write takes a Call and a tuple of Changes, not {call!r}, {changes!r}")
         options = (("if_version", if_version), ("fence", dict(fence or {})))
         receipt: Receipt = await self._perform(Step("write", (call, changes), options))
@@ -87,7 +95,7 @@ class SteppedStore:
         return receipt
 
     async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
-        if not (isinstance(calls, tuple) and all(isinstance(each, Call) for each in calls)):
+        if not _is_tuple_of(Call, calls):
             raise TypeError(f"group takes a tuple of Calls, not {calls!r}")
         answers: tuple[Receipt | WalletraceError, ...] = await self._perform(
             Step("group", (calls,))

@@ -7,10 +7,11 @@ guide's: A reads, B reads, A writes, B writes.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from engine.explore.controller import Move, Seen, Taken
-from engine.explore.faults import BESIDE, How
+from engine.explore.faults import BESIDE, TAKES_EFFECT, How
 from engine.explore.independence import Footprint, depend, touches
 from engine.explore.puppet import in_words
 from engine.explore.steps import Step, SteppedMutex, awaited
@@ -31,19 +32,21 @@ from engine.operations import (
 from engine.results import WRITES, TimelineEvent
 from engine.verdicts import Break, Finding
 
-_TAKES_EFFECT = frozenset({How.GO, How.LOSE, How.UNHEARD})
 
 
 class Canonical:
     """Puts runs into the equivalent order in which earlier clients go first wherever they can.
 
-    The moves that runs share are looked at once.
+    The moves that runs share are looked at once. Sets of moves are bits, by the moves' numbers.
     """
 
     def __init__(self, lanes: Sequence[str]) -> None:
         self._order = {lane: number for number, lane in enumerate(lanes)}
-        self._touched: dict[int, tuple[Taken, Footprint]] = {}
-        self._ordered: dict[tuple[int, int], bool] = {}
+        self._numbers: dict[int, int] = {}
+        self._moves: list[tuple[Taken, Footprint]] = []
+        # Of each move those it was compared with, and those it cannot be swapped with.
+        self._compared: list[int] = []
+        self._ordered: list[int] = []
 
     def best(self, candidates: Iterable[Sequence[Taken]]) -> tuple[str, ...]:
         """Of all these runs' equivalent schedules the one in which earlier clients go first."""
@@ -52,38 +55,47 @@ class Canonical:
 
     def _told(self, taken: Sequence[Taken]) -> tuple[list[int], list[Move]]:
         """Whose turn it is, and the moves, in the equivalent order."""
-        last, ordered = len(self._order), self._ordered
-        keys = [self._key(each) for each in taken]
-        places = [self._order.get(each.move.lane, last) for each in taken]
-        # Of each move, as bits, those before it that it cannot be swapped with.
-        after = []
-        for i, key in enumerate(keys):
-            bits = 0
-            for j in range(i):
-                pair = keys[j], key
-                if pair not in ordered:
-                    ordered[pair] = self._is_ordered(*pair)
-                if ordered[pair]:
-                    bits |= 1 << j
-            after.append(bits)
-        told: list[int] = []
-        rest, done = sorted(range(len(keys)), key=places.__getitem__), 0
+        last, earlier = len(self._order), 0
+        rest = []
+        for each in taken:
+            number = self._number(each)
+            place = self._order.get(each.move.lane, last)
+            rest.append((place, each.move, 1 << number, self._before(number, earlier)))
+            earlier |= 1 << number
+        rest.sort(key=itemgetter(0))
+        told: list[tuple[int, Move]] = []
+        done = 0
         while rest:
-            first = next(i for i in rest if not after[i] & ~done)
-            rest.remove(first)
-            done |= 1 << first
-            told.append(first)
-        return [places[i] for i in told], [taken[i].move for i in told]
+            for i, (place, move, own, before) in enumerate(rest):
+                if not before & ~done:
+                    break
+            told.append((place, move))
+            done |= own
+            del rest[i]
+        return [place for place, _ in told], [move for _, move in told]
 
-    def _key(self, move: Taken) -> int:
-        """Kept with the move, so that no other one ever has its address."""
-        key = id(move)
-        if key not in self._touched:
-            self._touched[key] = move, touches(move)
-        return key
+    def _number(self, move: Taken) -> int:
+        """The move's number. It is kept, so that no other one ever has its address."""
+        number = self._numbers.setdefault(id(move), len(self._moves))
+        if number == len(self._moves):
+            self._moves.append((move, touches(move)))
+            self._compared.append(0)
+            self._ordered.append(0)
+        return number
+
+    def _before(self, number: int, earlier: int) -> int:
+        """Those of the earlier moves that this one cannot be swapped with."""
+        unknown = earlier & ~self._compared[number]
+        self._compared[number] |= unknown
+        while unknown:
+            other = unknown.bit_length() - 1
+            unknown ^= 1 << other
+            if self._is_ordered(other, number):
+                self._ordered[number] |= 1 << other
+        return self._ordered[number] & earlier
 
     def _is_ordered(self, one: int, other: int) -> bool:
-        (first, touched), (second, touches_too) = self._touched[one], self._touched[other]
+        (first, touched), (second, touches_too) = self._moves[one], self._moves[other]
         return first.move.lane == second.move.lane or depend(touched, touches_too)
 
 
@@ -98,11 +110,11 @@ class Observer:
     async def __call__(self, seen: Seen) -> None:
         lane, how, step = seen.lane, seen.move.how, seen.step
         leases = self._leases.setdefault(lane.name, [])
-        if step.kind == "take" and how in _TAKES_EFFECT:
+        if step.kind == "take" and how in TAKES_EFFECT:
             leases.append(step.args[0])
         elif how is How.EXPIRE:
             leases.clear()
-        elif step.kind == "give" and how in _TAKES_EFFECT and step.args[0] in leases:
+        elif step.kind == "give" and how in TAKES_EFFECT and step.args[0] in leases:
             leases.remove(step.args[0])
         if step.kind == "invoke":
             self._asked[lane.name] = describe(step.args[0])
@@ -131,7 +143,7 @@ class Observer:
 
 def _saw(step: Step, how: How, result: Any) -> dict[str, int]:
     """The balances a read was answered with, or those a write was computed from."""
-    if how not in _TAKES_EFFECT or isinstance(result, Exception):
+    if how not in TAKES_EFFECT or isinstance(result, Exception):
         return {}
     match step.kind:
         case "read":
@@ -200,7 +212,7 @@ def marked(
 
 
 def _overwrites(step: Step, how: How, result: Any, before: Any) -> bool:
-    if step.kind != "write" or before is None or how not in _TAKES_EFFECT:
+    if step.kind != "write" or before is None or how not in TAKES_EFFECT:
         return False
     if isinstance(result, Exception):
         return False

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.recording import MISSING
+
+__all__ = ["FOREVER", "INSUFFICIENT", "MISSING", "Events", "History", "Ints", "Log", "Names"]
+
 Ints = NDArray[np.int64]
 Names = Sequence[str]
 
-# Not recorded. Far outside of every balance and clock, and safe to add small numbers to.
-MISSING = -(2**62)
 # The end of a call that was never answered.
 FOREVER = 2**62
 

@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import cast, get_args
 
@@ -17,13 +19,16 @@ from engine.cached_reads import CachedReads
 from engine.caches import MemoryCache
 from engine.catalog import find, lock_strategy
 from engine.errors import SystemFault, UsageError, WalletraceError
-from engine.load.judgement import Judgement, judge
+from engine.histories.parquet import Books
+from engine.load.ending import final_books, judged
+from engine.load.judgement import Judgement
 from engine.load.machine import pinned
-from engine.load.recorder import Recorder, table
+from engine.load.recorder import CLIENT, Recorder, table
 from engine.load.summary import summary
 from engine.load.workload import Workload, parse
 from engine.operations import Question
 from engine.ports import Store
+from engine.recording import SUFFIX, Recording
 from engine.results import Load, LoadRun
 from engine.runtimes import AsyncioRuntime
 from engine.stores.opening import Database, Synchronous, open_database
@@ -57,15 +62,45 @@ async def run_round(
     address: str,
     round: int,
     pin: bool = True,
+    record: Path | None = None,
 ) -> LoadRun:
     """One round of `load` on the database at `address` (file or URL), which is emptied first.
 
+    Every call is recorded, and judged after the end; `record` keeps the history in a Parquet file.
     Cancelling it (Ctrl-C) ends the round early: the result, with the note INTERRUPTED, is of what
     was done till then. UsageError for a load that cannot be; what a lock strategy raises that is
     no WalletraceError comes through. `pin` keeps the run on one core, see `machine`.
     """
     workload = _checked(load, seconds, warmup_s)
-    recorder = Recorder()
+    with TemporaryDirectory(prefix="walletrace-") as folder:
+        with Recording(Path(folder) / f"round{SUFFIX}") as recording:
+            recorder = Recorder(recording)
+            clients, books = await _loaded(
+                load, workload, recorder, (warmup_s, seconds), seed=seed, address=address, pin=pin
+            )
+        found, notes = judged(recorder, books, openings=workload.openings(), record=record)
+    return summary(
+        load,
+        round=round,
+        calls=table(recorder, from_ns=clients.from_ns, until_ns=clients.until_ns),
+        codes=tuple(recorder.codes),
+        seconds=(clients.until_ns - clients.from_ns) / 1e9,
+        judgement=_with_stuck(found, clients.stuck),
+        note="; ".join(filter(None, [clients.note, *notes])),
+    )
+
+
+async def _loaded(
+    load: Load,
+    workload: Workload,
+    recorder: Recorder,
+    times_s: tuple[float, float],
+    *,
+    seed: int,
+    address: str,
+    pin: bool,
+) -> tuple["_Clients", Books | str]:
+    """The clients, all of whose calls have ended, and what the database holds then."""
     with pinned(pin):
         async with open_database(
             address,
@@ -76,18 +111,9 @@ async def run_round(
             runtime = AsyncioRuntime(random.Random(f"{seed}/runtime"))
             wallet = _wallet(load, database, runtime, recorder)
             clients = _Clients(wallet, workload, recorder, load.clients, seed)
-            await clients.run(warmup_s, seconds)
+            await clients.run(*times_s)
             await runtime.drain()
-            judgement, trouble = await _judged(database, workload, recorder, clients.stuck)
-    return summary(
-        load,
-        round=round,
-        calls=table(recorder, from_ns=clients.from_ns, until_ns=clients.until_ns),
-        codes=tuple(recorder.codes),
-        seconds=(clients.until_ns - clients.from_ns) / 1e9,
-        judgement=judgement,
-        note="; ".join(filter(None, [clients.note, trouble])),
-    )
+            return clients, await final_books(database)
 
 
 def _checked(load: Load, seconds: float, warmup_s: float) -> Workload:
@@ -140,7 +166,7 @@ class _Clients:
 
     async def run(self, warmup_s: float, seconds: float) -> None:
         """Load for this long, then let every call under way end."""
-        tasks = [asyncio.create_task(self._client(rng)) for rng in self._luck]
+        tasks = [asyncio.create_task(self._client(*one)) for one in enumerate(self._luck)]
         try:
             await _pass(tasks, warmup_s)
             self.from_ns = perf_counter_ns()
@@ -152,13 +178,13 @@ class _Clients:
         self._going = False
         await self._end(tasks)
 
-    async def _client(self, rng: random.Random) -> None:
+    async def _client(self, number: int, rng: random.Random) -> None:
+        CLIENT.set(f"client {number}")
         while self._going and not self._recorder.full:
             request = self._workload.draw(rng)
             try:
                 if isinstance(request, Question):
-                    with self._recorder.asking():
-                        await self._wallet.ask(request)
+                    await self._recorder.asked(request, self._wallet.ask)
                     # An answer from the cache never waits; without this nobody else would run.
                     await asyncio.sleep(0)
                 else:
@@ -190,22 +216,10 @@ async def _pass(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
 
 
-async def _judged(
-    database: Database, workload: Workload, recorder: Recorder, stuck: int
-) -> tuple[Judgement, str]:
-    """The judgement, and what kept the judge from one."""
-    try:
-        found = judge(
-            *await database.books(),
-            openings=workload.openings(),
-            acknowledged=recorder.acknowledged,
-            unsettled=recorder.unsettled,
-        )
-    except SystemFault as error:
-        return Judgement(Verdict.UNKNOWN, (), 0), f"not judged: {error}"
+def _with_stuck(found: Judgement, stuck: int) -> Judgement:
     if not stuck:
-        return found, ""
+        return found
     hung = Finding(
         Break.LIVENESS, f"{stuck} clients were not answered within {LAST_ANSWERS_S:g} s of the end"
     )
-    return Judgement(Verdict.BROKEN, (hung, *found.findings), found.lost_cents), ""
+    return Judgement(Verdict.BROKEN, (hung, *found.findings), found.lost_cents)

@@ -1,13 +1,15 @@
 """The verdict on a load run, from wallets and operation log; statuses and counts prove nothing.
 
 Two witnesses against the wallets: the operation log, which must explain every balance by itself,
-and the sums that clients were told. A call of unknown outcome counts if the log has it.
+and the sums that clients were told. A call of unknown outcome counts if the log has it. Where the
+run was recorded, its history is a third, and names the operations that collided.
 """
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from engine.checks import verdict as history
 from engine.checks.ledger import audit
 from engine.history import LogRow
 from engine.money import show_cents
@@ -31,17 +33,29 @@ def judge(
     openings: Mapping[str, int],
     acknowledged: Mapping[str, int],
     unsettled: AbstractSet[str],
+    said: history.Judgement | None = None,
 ) -> Judgement:
-    """Broken with findings, clean if there are none, unknown if nothing was acknowledged."""
+    """Broken with findings, clean if there are none, unknown if nothing was acknowledged.
+
+    `said` is the verdict on the run's history. Undecided, it leaves no more than `unknown`; broken,
+    it speaks for the operation log too, whose own findings would say the same with less.
+    """
     due = {account: cents + acknowledged.get(account, 0) for account, cents in openings.items()}
     for row in log:
         if row.operation_id in unsettled:
             due[row.account] = due.get(row.account, 0) + row.amount
-    found = _against_acknowledged(balances, due) + audit(balances, log)
+    found = _against_acknowledged(balances, due)
+    found += (said is not None and findings_of(said)) or audit(balances, log)
     lost_cents = sum(due.values()) - sum(row.balance for row in balances.values())
     happened = any(acknowledged.values()) or len(log) > len(openings)
-    verdict = Verdict.CLEAN if happened else Verdict.UNKNOWN
+    undecided = said is not None and said.verdict is Verdict.UNKNOWN
+    verdict = Verdict.CLEAN if happened and not undecided else Verdict.UNKNOWN
     return Judgement(Verdict.BROKEN if found else verdict, found, lost_cents)
+
+
+def findings_of(said: history.Judgement) -> tuple[Finding, ...]:
+    """What is wrong with a history, as other findings say it."""
+    return tuple(Finding(each.kind, each.message, each.amount) for each in said.violations)
 
 
 def _against_acknowledged(

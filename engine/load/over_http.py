@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.errors import LoadFailed, UsageError
+from engine.load.over_http_history import with_history
 from engine.results import Load, LoadRun, Percentiles
 from engine.stores.opening import Synchronous, borrowed, dialect_of
 from engine.verdicts import EXIT_USAGE, Break, Finding, Verdict
@@ -69,10 +70,12 @@ def run_load(
     locustfile: str = "wallet",
     user_classes: Sequence[str] = (),
     processes: int = 1,
+    record: Path | None = None,
     on_progress: Progress | None = None,
 ) -> LoadRun:
     """Load a service with `workers` processes over one database, and judge it by the money.
 
+    Every call is recorded, and the history judged too; `record` keeps it in a Parquet file.
     `store` and `postgres_data`: see `stores.opening.borrowed`. `accounts` 1 is one hot account.
     `locustfile` is one of walletrace's (wallet, steady, ramp, spike) or a path, `user_classes`
     names some of its users, and `processes` is how many Locust has. `on_progress` is told (seconds
@@ -103,10 +106,12 @@ def run_load(
         TemporaryDirectory(prefix="walletrace-load-") as name,
         borrowed(store, postgres_data=postgres_data) as address,
     ):
-        folder = Path(name)
+        folder, recordings = Path(name), Path(name) / "recordings"
+        recordings.mkdir()
         with _service(load, address, folder) as url:
-            result = _locust([*arguments, "--host", url], folder, run_time_s, on_progress)
-    return _joined(load, round, result)
+            arguments += ["--host", url, "--record", str(recordings)]
+            result = _locust(arguments, folder, run_time_s, on_progress)
+        return with_history(_joined(load, round, result), recordings, record)
 
 
 def _locustfile(name: str) -> Path:

@@ -6,6 +6,8 @@ operations. `stats.ratios` compares what comes out.
 """
 
 import asyncio
+import os
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -47,6 +49,7 @@ def compare(
     pin: bool = True,
     stores: Mapping[str, str] | None = None,
     postgres_data: Path | None = None,
+    record: Path | None = None,
     on_progress: Progress = lambda run, done, of: None,
 ) -> list[LoadRun]:
     """Each load once in every round, in turn; `seconds` are those of one run.
@@ -54,19 +57,21 @@ def compare(
     Runs on uvloop, as the service does. Ctrl-C raises Interrupted with the runs there are.
     `stores` says where "sqlite" and "postgres" are, by default a new file for each run and an
     embedded server; see `stores.opening.borrowed`. `on_progress(run, done, of)` follows every run.
+    `record` keeps the histories: a Parquet file, or a folder of them where there are several runs.
     UsageError as in `run_round`, and for a user's lock strategy that fails; SystemFault.
     """
     if not 1 <= rounds <= ROUNDS_MAX:
         raise UsageError(f"{rounds} rounds", f"use 1 to {ROUNDS_MAX}")
     runs: list[LoadRun] = []
     turns = [(round, load) for round in range(rounds) for load in loads]
+    kept = _kept(record, turns)
     try:
         with ExitStack() as stack:
             places = {
                 name: _place((stores or {}).get(name, name), postgres_data, stack)
                 for name in {load.store for load in loads}
             }
-            for round, load in turns:
+            for (round, load), path in zip(turns, kept, strict=True):
                 with located(places[load.store]) as address:
                     work = run_round(
                         load,
@@ -76,6 +81,7 @@ def compare(
                         address=address,
                         round=round,
                         pin=pin,
+                        record=path,
                     )
                     runs.append(_finished(work, load))
                 on_progress(runs[-1], len(runs), len(turns))
@@ -84,6 +90,28 @@ def compare(
     except KeyboardInterrupt:
         raise Interrupted(runs) from None
     return runs
+
+
+def _kept(record: Path | None, turns: Sequence[tuple[int, Load]]) -> list[Path | None]:
+    """For each turn, where its history goes. UsageError, before any work is done."""
+    if record is None:
+        return [None] * len(turns)
+    several = len(turns) > 1 or record.is_dir()
+    folder = record if several else record.parent
+    if several and record.suffix == ".parquet":
+        raise UsageError(f"one file {record} for {len(turns)} runs", "name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot record to {record} ({error.strerror})", "name another place"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot record to {record} (permission denied)", "name another place")
+    if not several:
+        return [record]
+    names = [re.sub("[^A-Za-z0-9-]", "-", load.lock) for _, load in turns]
+    return [folder / f"{number:03d}-{name}.parquet" for number, name in enumerate(names, 1)]
 
 
 def _place(store: str, postgres_data: Path | None, stack: ExitStack) -> str:

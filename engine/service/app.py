@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -133,7 +133,7 @@ def _mutation(route: Mutation, services: Services) -> Answer:
                 if notes.is_earlier(receipt):
                     response.headers["Idempotency-Replayed"] = "true"
             except Exception as error:
-                response = _refused(request, error)
+                response = _refused(request, error, notes.seen)
             response.headers["Server-Timing"] = notes.header()
             return response
 
@@ -172,12 +172,14 @@ def _json(message: msgspec.Struct, status: int = 200) -> Response:
     return Response(msgspec.json.encode(message), status, media_type="application/json")
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _refused(
+    request: Request, error: Exception, seen: Mapping[str, tuple[int, int]] | None = None
+) -> Response:
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # nobody reads it
     if not isinstance(error, WalletraceError | HttpRefusal):
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_of(error)
+    return problem_of(error, seen)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

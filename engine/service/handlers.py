@@ -9,10 +9,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from engine import history, operations
 from engine.cached_reads import DirectReads
 from engine.checks.ledger import audit as audit_ledger
+from engine.errors import UnknownWallet
 from engine.money import parse_cents, show_cents
 from engine.orders import OrderService
 from engine.ports import Row
 from engine.service import messages
+from engine.service.server_timing import looking
 from engine.stores.opening import Database
 from engine.verdicts import Verdict
 from engine.wallet import WalletService
@@ -69,15 +71,20 @@ async def balance(
     services: Services, account: str, query: messages.BalanceQuery
 ) -> messages.Balance:
     if query.fresh:
-        cents = await _fresh_balance(services, account)
+        cents, version = await _fresh_row(services, account)
     else:
-        cents = await services.wallet.balance(account)
-    return messages.Balance(account, show_cents(cents))
+        with looking() as timings:
+            await services.wallet.balance(account)
+        assert timings.seen is not None, "the wallet notes the row behind each answer"
+        cents, version = timings.seen[account]
+    return messages.Balance(account, show_cents(cents), version)
 
 
-async def _fresh_balance(services: Services, account: str) -> int:
+async def _fresh_row(services: Services, account: str) -> Row:
     row = await DirectReads(services.database.session).row(operations.valid_account(account))
-    return operations.Balance(account).answer({} if row is None else {account: row.balance})
+    if row is None:
+        raise UnknownWallet(f"no wallet {account!r}", "create it first")
+    return row
 
 
 async def sufficient(
@@ -94,7 +101,7 @@ async def log_page(services: Services, account: str, query: messages.LogQuery) -
         limit=query.limit + 1,  # one more, to know whether there is more
     )
     if not rows:
-        await _fresh_balance(services, account)  # an unknown wallet is an error, not a short log
+        await _fresh_row(services, account)  # an unknown wallet is an error, not a short log
     more = len(rows) > query.limit
     page = rows[: query.limit]
     return messages.LogPage(

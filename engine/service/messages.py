@@ -161,6 +161,7 @@ class Receipt(Struct, frozen=True):
 class Balance(Struct, frozen=True):
     account: str
     balance: Amount
+    version: int
 
 
 class Sufficient(Struct, frozen=True):
@@ -213,11 +214,12 @@ class Status(Struct, frozen=True):
     status: str
 
 
-class Problem(Struct, frozen=True):
-    """RFC 9457. `code` is stable: switch on it."""
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457. `code` is stable: switch on it. `seen` are the balances on which it was refused."""
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    seen: list[Balance] = []

@@ -1,10 +1,13 @@
 """Errors as RFC 9457 problems, with the engine's stable codes and one table of statuses."""
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.responses import Response
 
 from engine.errors import BusinessError, WalletraceError
-from engine.service.messages import Problem
+from engine.money import show_cents
+from engine.service.messages import Balance, Problem
 
 RETRY_AFTER_S = 1
 
@@ -37,14 +40,24 @@ def status_of(error: WalletraceError) -> int:
     return STATUSES.get(error.code, 400 if isinstance(error, BusinessError) else 503)
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """A problem as a response; 503 says when to come back."""
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    seen: Mapping[str, tuple[int, int]] | None = None,
+) -> Response:
+    """A problem as a response; 503 says when to come back. `seen`: account to cents and version."""
     body = Problem(
         type=f"urn:walletrace:error:{code}",
         title=code.replace("_", " ").capitalize(),
         status=status,
         detail=detail,
         code=code,
+        seen=[
+            Balance(account, show_cents(cents), version)
+            for account, (cents, version) in sorted((seen or {}).items())
+        ],
     )
     response = Response(
         msgspec.json.encode(body), status, headers, media_type="application/problem+json"
@@ -54,10 +67,14 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
     return response
 
 
-def problem_of(error: Exception) -> Response:
-    """The problem that `error` is; what nobody expected tells the client nothing."""
+def problem_of(error: Exception, seen: Mapping[str, tuple[int, int]] | None = None) -> Response:
+    """The problem that `error` is; what nobody expected tells the client nothing.
+
+    `seen` goes with a refusal by the wallet: what an undone transaction read need never have been.
+    """
     if isinstance(error, HttpRefusal):
         return problem(error.status, error.code, str(error), error.headers)
     if isinstance(error, WalletraceError):
-        return problem(status_of(error), error.code, str(error))
+        told = seen if isinstance(error, BusinessError) else None
+        return problem(status_of(error), error.code, str(error), seen=told)
     return problem(500, "internal_error", "an unexpected error; the service's log has it")

@@ -4,7 +4,7 @@ Timings belong to calls and are opened below the wallet; a request finds those o
 through a context variable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter_ns
@@ -12,7 +12,7 @@ from typing import Literal
 
 from engine.history import Outcome, Receipt
 from engine.ports import Call, Monitor
-from engine.timings import Timings
+from engine.timings import CURRENT, Timings
 
 
 class Notes:
@@ -30,6 +30,11 @@ class Notes:
     def is_earlier(self, receipt: Receipt) -> bool:
         """The receipt was made by an earlier request."""
         return all(receipt.call_id != call_id for call_id, _ in self._calls)
+
+    @property
+    def seen(self) -> Mapping[str, tuple[int, int]]:
+        """Account to (cents, version), as the last of the calls found them."""
+        return (self._calls[-1][1].seen or {}) if self._calls else {}
 
     def header(self) -> str:
         """`lock` the strategy's wait, `db` the time in the store, `dbwait` the part of it spent
@@ -56,6 +61,17 @@ def noting() -> Iterator[Notes]:
         yield notes
     finally:
         _NOTES.reset(token)
+
+
+@contextmanager
+def looking() -> Iterator[Timings]:
+    """Timings for a question, of which no lock strategy knows; `seen` will hold the row it saw."""
+    timings = Timings(started_ns=perf_counter_ns())
+    token = CURRENT.set(timings)
+    try:
+        yield timings
+    finally:
+        CURRENT.reset(token)
 
 
 class NotingMonitor:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Self, TypeVar
 
-from asyncpg import Connection
-
 from engine.errors import LockTimeout, SystemFault, UsageError, WalletraceError
 from engine.history import LogRow, Receipt
 from engine.ports import (
@@ -29,6 +27,7 @@ from engine.ports import (
 from engine.stores import postgres_group, postgres_schema, postgres_sql, postgres_statements
 from engine.stores.lines import Lines
 from engine.stores.postgres_pool import Pool, Work
+from engine.stores.postgres_wire import LEVELS, Wire
 from engine.stores.uncancelled import wait_out
 
 T = TypeVar("T")
@@ -37,11 +36,6 @@ T = TypeVar("T")
 POLL_MS = 2.0
 LOCK_WAIT_S_MAX = 30.0
 
-_BEGIN: dict[Level, str] = {
-    "read-committed": "BEGIN ISOLATION LEVEL READ COMMITTED",
-    "repeatable-read": "BEGIN ISOLATION LEVEL REPEATABLE READ",
-    "serializable": "BEGIN ISOLATION LEVEL SERIALIZABLE",
-}
 # Index scans only. Whoever reads a whole small table conflicts, under SERIALIZABLE, with everybody
 # who writes to it; and a plan made while the table was small is kept when it has grown.
 _SETTINGS = {
@@ -150,14 +144,14 @@ class PostgresStore:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._pinned: Connection | None = None
+        self._pinned: Wire | None = None
 
     @property
     def dialect(self) -> Dialect:
         return "postgres"
 
     @property
-    def pinned(self) -> Connection | None:
+    def pinned(self) -> Wire | None:
         """The connection of the open transaction, for who looks on."""
         return self._pinned
 
@@ -187,12 +181,12 @@ class PostgresStore:
     async def take(self, key: str, owner: str) -> int:
         self._refuse_inside("take")
 
-        async def ask(connection: Connection) -> int | None:
+        async def ask(connection: Wire) -> int | None:
             now_ms = self._database.now_ms()
-            token: int | None = await connection.fetchval(
+            taken = await connection.rows(
                 postgres_sql.TAKE, key, owner, now_ms, self._database.lease_ms
             )
-            return token
+            return taken[0]["token"] if taken else None
 
         try:
             async with asyncio.timeout(LOCK_WAIT_S_MAX):
@@ -208,7 +202,7 @@ class PostgresStore:
     async def give(self, key: str, owner: str) -> None:
         self._refuse_inside("give")
         # Waited out as a whole: a caller cancelled in the queue for a connection gives back too.
-        await wait_out(self._run(lambda c: c.execute(postgres_sql.GIVE, key, owner), commits=True))
+        await wait_out(self._run(lambda c: c.rows(postgres_sql.GIVE, key, owner), commits=True))
         self._database.lines.given(key)
 
     async def decide(self, key: str, value: str) -> str:
@@ -227,21 +221,21 @@ class PostgresStore:
 
     async def advisory(self, keys: tuple[str, ...]) -> None:
         self._refuse_outside("advisory")
-        await self._run(lambda c: c.execute(postgres_sql.ADVISORY, keys), commits=False)
+        await self._run(lambda c: c.rows(postgres_sql.ADVISORY, keys), commits=False)
 
     async def begin(self, level: Level, *, nowait: bool = False) -> None:
-        if level not in _BEGIN:
+        if level not in LEVELS:
             raise not_in_dialect(f"isolation level {level!r}", self.dialect)
         assert self._pinned is None, "a transaction is open already"
-        # Pinned before it begins: a begin that was cancelled may have happened.
         self._pinned = await self._database.pool.borrow()
-        try:
-            await self._run(lambda c: c.execute(_BEGIN[level]), commits=False)
-        except SystemFault:  # it has not happened
-            self._unpin()
-            raise
+        self._pinned.begin_with_next(level)
 
     async def commit(self) -> None:
+        if self._pinned is None:
+            raise inside_transactions("commit")
+        if self._pinned.is_to_begin:  # and with nothing
+            self._unpin()
+            return
         # To a transaction that has failed PostgreSQL answers COMMIT with "ROLLBACK", and no error.
         if await self._run(lambda c: c.execute("COMMIT"), commits=True) != "COMMIT":
             self._unpin()
@@ -268,6 +262,7 @@ class PostgresStore:
 
     def _unpin(self) -> None:
         if self._pinned is not None:
+            self._pinned.forget_begin()
             self._database.pool.give_back(self._pinned)
             self._pinned = None
 

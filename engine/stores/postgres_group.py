@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
-from asyncpg import Connection
 
 from engine.errors import BusinessError, Conflict, WalletraceError
 from engine.history import Entry, Receipt
@@ -13,6 +12,7 @@ from engine.operations import description_for, fingerprint
 from engine.ports import Call, Earlier, Row
 from engine.stores import postgres_sql as sql
 from engine.stores.postgres_statements import TRIES_MAX, earlier_of, read
+from engine.stores.postgres_wire import Wire
 
 Answer = Receipt | WalletraceError
 
@@ -47,7 +47,7 @@ class _Sheet:
 
 
 async def group(
-    connection: Connection, calls: tuple[Call, ...], time_ms: int | None
+    connection: Wire, calls: tuple[Call, ...], time_ms: int | None
 ) -> tuple[Answer, ...]:
     """The answer to each call, in their order."""
     accounts = tuple(sorted({account for call in calls for account in call.accounts}))
@@ -57,11 +57,11 @@ async def group(
             async with connection.transaction(isolation="read_committed"):
                 before = (await read(connection, accounts, None, "wait")).rows
                 # Looked up under the locks: a first attempt that had them has committed its key.
-                found = await connection.fetch(sql.READ_KEYS, keys) if keys else []
+                found = await connection.rows(sql.READ_KEYS, keys) if keys else []
                 sheet = _Sheet(dict(before), {row["key"]: earlier_of(row) for row in found})
                 answers = tuple(sheet.answer(call) for call in calls)
                 if sheet.done:
-                    await connection.execute(sql.GROUP, *_written(sheet, before), time_ms)
+                    await connection.rows(sql.GROUP, *_written(sheet, before), time_ms)
                 return answers
         except asyncpg.UniqueViolationError:
             continue  # a wallet or a key that was not there to be locked came from elsewhere

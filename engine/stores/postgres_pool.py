@@ -11,15 +11,15 @@ from time import perf_counter_ns
 from typing import Any, TypeVar
 
 import asyncpg
-from asyncpg import Connection
 
 from engine.errors import StoreBusy, StoreUnavailable, Undone, UsageError
 from engine.stores.postgres_errors import typed_error
+from engine.stores.postgres_wire import Wire
 from engine.stores.uncancelled import uncancelled, wait_out
 from engine.timings import CURRENT
 
 T = TypeVar("T")
-Work = Callable[[Connection], Coroutine[Any, Any, T]]
+Work = Callable[[Wire], Coroutine[Any, Any, T]]
 
 CONNECT_S_MAX = 10.0
 
@@ -32,14 +32,14 @@ class Pool:
         self._settings = settings
         self._wait_s_max = wait_s_max
         # None stands for a connection that is yet to be made. The last used is used next.
-        self._free: list[Connection | None] = [None] * size
-        self._lent: set[Connection] = set()
-        self._busy: set[Connection] = set()
+        self._free: list[Wire | None] = [None] * size
+        self._lent: set[Wire] = set()
+        self._busy: set[Wire] = set()
         self._idle = asyncio.Event()
         self._turns = asyncio.Semaphore(size)
         self._closed = False
 
-    async def borrow(self) -> Connection:
+    async def borrow(self) -> Wire:
         """A connection for the caller alone. StoreBusy, StoreUnavailable, StoreForbidden."""
         if self._turns.locked():
             await self._queue()
@@ -51,7 +51,7 @@ class Pool:
         self._lent.add(connection)
         return connection
 
-    async def _renewed(self) -> Connection:
+    async def _renewed(self) -> Wire:
         """A new connection in this turn, which is passed on if there is none to be had."""
         connection = None
 
@@ -82,7 +82,7 @@ class Pool:
             if timings is not None:
                 timings.store_wait_ns += perf_counter_ns() - asked_ns
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: Wire) -> None:
         """Let the next caller have it; one with an open transaction or a fault is replaced."""
         self._lent.discard(connection)
         if self._closed or connection.is_closed() or connection.is_in_transaction():
@@ -91,18 +91,19 @@ class Pool:
         else:
             self._return(connection)
 
-    def _return(self, connection: Connection | None) -> None:
+    def _return(self, connection: Wire | None) -> None:
         self._free.insert(0 if connection is None else len(self._free), connection)
         self._turns.release()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> Wire:
         try:
-            return await asyncpg.connect(
+            connection: Wire = await asyncpg.connect(
                 self._url,
                 timeout=CONNECT_S_MAX,
                 server_settings=self._settings,
-                max_cached_statement_lifetime=0,  # prepared once, for ever
+                connection_class=Wire,
             )
+            return connection
         except (asyncpg.exceptions.ClientConfigurationError, ValueError) as error:
             raise UsageError(
                 f"that is no address of a PostgreSQL database ({error})",
@@ -111,7 +112,7 @@ class Pool:
         except Exception as error:
             raise typed_error(error, may_have_happened=False) from error
 
-    async def run(self, connection: Connection, work: Work[T], *, commits: bool) -> T:
+    async def run(self, connection: Wire, work: Work[T], *, commits: bool) -> T:
         """`work` on `connection`, waited out. `commits`: a lost connection leaves it in doubt."""
         started_ns = perf_counter_ns()
         self._busy.add(connection)

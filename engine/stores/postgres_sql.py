@@ -153,6 +153,8 @@ GROUP = f"""
     ) AS logged(operation_id, account, kind, before, after, version, description)
 """
 
+# Most calls are about one account: no array to be encoded and taken apart, and nothing to sort.
+READ_ONE = "SELECT account, balance_cents, version FROM walletrace.wallets WHERE account = $1"
 READ = "SELECT account, balance_cents, version FROM walletrace.wallets WHERE account = ANY($1)"
 READ_KEY = "SELECT fingerprint, receipt FROM walletrace.idempotency_keys WHERE key = $1"
 READ_KEYS = "SELECT key, fingerprint, receipt FROM walletrace.idempotency_keys WHERE key = ANY($1)"
@@ -164,10 +166,12 @@ READ_WITH_KEY = """
     LEFT JOIN walletrace.wallets ON account = ANY($1)
 """
 # What a locking read does about a row that is locked already.
+_WAITING = {"wait": "", "nowait": "NOWAIT"}
+READ_LOCKING_ONE = {
+    lock: f"{READ_ONE} FOR UPDATE {waiting}" for lock, waiting in _WAITING.items()
+}
 READ_LOCKING = {
-    lock: "SELECT account, balance_cents, version FROM walletrace.wallets"
-    f" WHERE account = ANY($1) ORDER BY account FOR UPDATE {waiting}"
-    for lock, waiting in (("wait", ""), ("nowait", "NOWAIT"))
+    lock: f"{READ} ORDER BY account FOR UPDATE {waiting}" for lock, waiting in _WAITING.items()
 }
 # Answers with rows as they are once the locks are granted, but with keys as they were before.
 # `changed` says whether a wallet was written in between, as by a first attempt with the same key

@@ -1,11 +1,10 @@
-"""The store's verbs on one asyncpg connection: one round trip each where one suffices."""
+"""The store's verbs on one connection: one round trip each where one suffices."""
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
-from asyncpg import Connection
 
 from engine.errors import (
     Conflict,
@@ -20,6 +19,7 @@ from engine.operations import Open, description_for, fingerprint
 from engine.ports import Call, Change, Earlier, Row, RowLocking, Snapshot
 from engine.stores import postgres_sql as sql
 from engine.stores.guards import guards
+from engine.stores.postgres_wire import Wire
 
 # A statement that was refused for a reason that has gone when one looks for it is sent again.
 TRIES_MAX = 10
@@ -34,7 +34,7 @@ def earlier_of(found: Mapping[str, Any]) -> Earlier:
 
 
 async def read(
-    connection: Connection, accounts: tuple[str, ...], key: str | None, lock: RowLocking = ""
+    connection: Wire, accounts: tuple[str, ...], key: str | None, lock: RowLocking = ""
 ) -> Snapshot:
     """Balances and an earlier receipt, in one snapshot; with `lock` as they are under the locks."""
     if lock:
@@ -46,21 +46,33 @@ async def read(
             what = f"another transaction has locked {' or '.join(accounts)}"
             raise LockTaken(what, "try again") from None
     if key is None:
-        return Snapshot(_rows(await connection.fetch(sql.READ, accounts)), None)
-    return _snapshot(await connection.fetch(sql.READ_WITH_KEY, accounts, key))
+        return await _read(connection, accounts, sql.READ_ONE, sql.READ)
+    return _snapshot(await connection.rows(sql.READ_WITH_KEY, accounts, key))
+
+
+async def _read(
+    connection: Wire, accounts: tuple[str, ...], one: str, several: str
+) -> Snapshot:
+    """The answer of the statement for so many accounts, which looks up no key."""
+    if len(accounts) == 1:
+        found = await connection.rows(one, accounts[0])
+    else:
+        found = await connection.rows(several, accounts)
+    return Snapshot(_rows(found), None)
 
 
 async def _read_locking(
-    connection: Connection, accounts: tuple[str, ...], key: str | None, lock: RowLocking
+    connection: Wire, accounts: tuple[str, ...], key: str | None, lock: RowLocking
 ) -> Snapshot:
     if key is None:
-        return Snapshot(_rows(await connection.fetch(sql.READ_LOCKING[lock], accounts)), None)
-    found = await connection.fetch(sql.READ_LOCKING_WITH_KEY[lock], accounts, key)
+        one, several = sql.READ_LOCKING_ONE[lock], sql.READ_LOCKING[lock]
+        return await _read(connection, accounts, one, several)
+    found = await connection.rows(sql.READ_LOCKING_WITH_KEY[lock], accounts, key)
     seen = _snapshot(found)
     if seen.earlier is not None or not any(row["changed"] for row in found):
         return seen
-    again = await connection.fetchrow(sql.READ_KEY, key)
-    return Snapshot(seen.rows, None if again is None else earlier_of(again))
+    again = await connection.rows(sql.READ_KEY, key)
+    return Snapshot(seen.rows, earlier_of(again[0]) if again else None)
 
 
 def _rows(found: Iterable[Any]) -> dict[str, Row]:
@@ -77,7 +89,7 @@ def _snapshot(found: list[Any]) -> Snapshot:
 
 
 async def write(
-    connection: Connection,
+    connection: Wire,
     call: Call,
     changes: tuple[Change, ...],
     if_version: bool,
@@ -115,7 +127,7 @@ def _absolute(
 
 
 async def _entries(
-    connection: Connection,
+    connection: Wire,
     statements: dict[bool, str],
     call: Call,
     time_ms: int | None,
@@ -124,7 +136,7 @@ async def _entries(
     """What the statement changed; nothing if it was refused."""
     key = () if call.key is None else (call.key, fingerprint(call.operation))
     try:
-        found = await connection.fetch(
+        found = await connection.rows(
             statements[bool(key)], call.id, call.operation.kind, time_ms, *own, *key
         )
     except asyncpg.UniqueViolationError:
@@ -135,10 +147,10 @@ async def _entries(
     return tuple(sorted(Entry(*row) for row in found))
 
 
-async def _check_fence(connection: Connection, fence: Mapping[str, int]) -> None:
+async def _check_fence(connection: Wire, fence: Mapping[str, int]) -> None:
     if not fence:
         return
-    tokens = dict(await connection.fetch(sql.TOKENS, list(fence)))
+    tokens = dict(await connection.rows(sql.TOKENS, list(fence)))
     for key, token in fence.items():
         if tokens.get(key) != token:
             raise FenceLost(f"the lease on {key!r} has passed to another owner", "try again")
@@ -161,7 +173,7 @@ def _never_still(call: Call) -> Conflict:
     )
 
 
-async def guarded(connection: Connection, call: Call, time_ms: int | None) -> Receipt:
+async def guarded(connection: Wire, call: Call, time_ms: int | None) -> Receipt:
     """The call as guarded updates in one statement; raises what `apply` raises."""
     operation = call.operation
     if isinstance(operation, Open):
@@ -185,28 +197,29 @@ async def guarded(connection: Connection, call: Call, time_ms: int | None) -> Re
     raise _never_still(call)
 
 
-async def decide(connection: Connection, key: str, value: str) -> str:
+async def decide(connection: Wire, key: str, value: str) -> str:
     """The first value stands."""
-    standing = await connection.fetchval(sql.DECIDE, key, value)
-    if standing is None:  # set by somebody else after this statement's snapshot
-        standing = await connection.fetchval(sql.DECISION, key)
+    found = await connection.rows(sql.DECIDE, key, value)
+    if not found:  # set by somebody else after this statement's snapshot
+        found = await connection.rows(sql.DECISION, key)
+    [(standing,)] = found
     return str(standing)
 
 
-async def balances(connection: Connection) -> dict[str, Row]:
+async def balances(connection: Wire) -> dict[str, Row]:
     """Every wallet."""
-    return _rows(await connection.fetch(sql.BALANCES))
+    return _rows(await connection.rows(sql.BALANCES))
 
 
-async def books(connection: Connection) -> tuple[dict[str, Row], list[LogRow]]:
+async def books(connection: Wire) -> tuple[dict[str, Row], list[LogRow]]:
     """Every wallet and the whole log. Two snapshots of them could look like a broken ledger."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         return await balances(connection), await log_rows(connection, None, 0, None)
 
 
 async def log_rows(
-    connection: Connection, account: str | None, after_version: int, limit: int | None
+    connection: Wire, account: str | None, after_version: int, limit: int | None
 ) -> list[LogRow]:
     """The operation log by account, then version."""
-    found = await connection.fetch(sql.LOG, account, after_version, limit)
+    found = await connection.rows(sql.LOG, account, after_version, limit)
     return [LogRow(*row) for row in found]

@@ -13,8 +13,6 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Literal, Self, TypeVar
 
-import aiosqlite
-
 from engine.errors import (
     LockTaken,
     LockTimeout,
@@ -37,7 +35,7 @@ from engine.ports import (
 )
 from engine.stores import sqlite_group, sqlite_schema, sqlite_statements, sqlite_transactions
 from engine.stores.lines import Lines
-from engine.stores.sqlite_hop import Work, connected, hop
+from engine.stores.sqlite_hop import Hops, Work
 from engine.stores.uncancelled import wait_out
 from engine.timings import CURRENT
 
@@ -59,7 +57,7 @@ class SqliteDatabase:
     def __init__(
         self,
         path: str,
-        connections: list[aiosqlite.Connection],
+        connections: list[Hops],
         lease_ms: int,
         now_ms: Callable[[], int],
     ) -> None:
@@ -84,13 +82,11 @@ class SqliteDatabase:
         now_ms: Callable[[], int] = wall_ms,
     ) -> Self:
         """Open or create the file. StoreUnavailable if it cannot be opened or is not ours."""
-        opened: list[aiosqlite.Connection] = []
+        opened: list[Hops] = []
         try:
             for _ in range(connections):
-                connection = aiosqlite.connect(path, isolation_level=None, timeout=busy_timeout_s)
-                await connected(connection)
-                opened.append(connection)
-                await hop(connection, lambda c: sqlite_schema.prepare(c, str(path), synchronous))
+                opened.append(await Hops.open(path, busy_timeout_s=busy_timeout_s))
+                await opened[-1].run(lambda c: sqlite_schema.prepare(c, str(path), synchronous))
         except BaseException as error:
             for connection in opened:
                 await connection.close()
@@ -137,7 +133,7 @@ class SqliteDatabase:
             lambda c: sqlite_statements.log_rows(c, account, after_version, limit)
         )
 
-    async def borrow(self, *, nowait: bool = False) -> aiosqlite.Connection:
+    async def borrow(self, *, nowait: bool = False) -> Hops:
         """A connection for the caller alone, first come, first served; LockTaken for `nowait`."""
         if self._turns.locked():
             if nowait:
@@ -152,7 +148,7 @@ class SqliteDatabase:
             await self._turns.acquire()
         return self._free.pop()
 
-    def give_back(self, connection: aiosqlite.Connection) -> None:
+    def give_back(self, connection: Hops) -> None:
         """Let the next caller have it."""
         self._free.append(connection)
         self._turns.release()
@@ -163,10 +159,10 @@ class SqliteDatabase:
         if not self._turns.locked():
             # The connection's thread is a fair queue itself, and works through what has come
             # meanwhile without a switch for each. Whoever borrows the connection comes after.
-            return await hop(self._free[-1], work, asked_ns)
+            return await self._free[-1].run(work, asked_ns)
         connection = await self.borrow()
         try:
-            return await hop(connection, work, asked_ns)
+            return await connection.run(work, asked_ns)
         finally:
             self.give_back(connection)
 
@@ -176,7 +172,7 @@ class SqliteStore:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
-        self._pinned: aiosqlite.Connection | None = None
+        self._pinned: Hops | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -284,7 +280,7 @@ class SqliteStore:
     async def _run(self, work: Work[T]) -> T:
         if self._pinned is None:
             return await self._database.once(work)
-        return await hop(self._pinned, work, perf_counter_ns())
+        return await self._pinned.run(work, perf_counter_ns())
 
     async def _alone(self, work: Work[T]) -> T:
         """`work` as a transaction of its own, unless one is open."""

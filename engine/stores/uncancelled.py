@@ -42,11 +42,20 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
         while True:
             awaited = work.send(None)
             if awaited is None:  # it only wants to be called again
-                cancelled |= yield from _waited(None)
+                try:
+                    yield
+                except asyncio.CancelledError:
+                    cancelled = True
                 continue
             awaited._asyncio_future_blocking = False  # as a task does with what it is given
             while not awaited.done():
-                cancelled |= yield from _waited(awaited)
+                # What a task waits for is what its cancellation cancels: so it waits for this.
+                ended = awaited.get_loop().create_future()
+                awaited.add_done_callback(partial(_tell, ended))
+                try:
+                    yield from ended
+                except asyncio.CancelledError:
+                    cancelled = True
     except StopIteration as ended:
         if cancelled:
             raise asyncio.CancelledError from None
@@ -55,21 +64,6 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
         if cancelled:
             raise asyncio.CancelledError from None
         raise
-
-
-def _waited(awaited: "asyncio.Future[Any] | None") -> Generator[Any, None, bool]:
-    """Wait until `awaited` has ended, in whatever way; True if the caller was cancelled instead."""
-    try:
-        if awaited is None:
-            yield
-        else:
-            # What a task waits for is what its cancellation cancels: so it waits for this.
-            ended = awaited.get_loop().create_future()
-            awaited.add_done_callback(partial(_tell, ended))
-            yield from ended
-    except asyncio.CancelledError:
-        return True
-    return False
 
 
 def _tell(ended: "asyncio.Future[None]", _: "asyncio.Future[Any]") -> None:

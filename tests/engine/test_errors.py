@@ -39,6 +39,8 @@ SYSTEM = {
     "Timeout": "timeout",
     "CacheUnavailable": "cache_unavailable",
     "LoadFailed": "load_failed",
+    "HistoryIncomplete": "history_incomplete",
+    "HistoryMalformed": "history_malformed",
 }
 OTHERS = {
     "WalletraceError": "walletrace_error",

@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.checks.judge import judge
+from engine.checks.verdict import Level
+from engine.histories.folder import recorded_in
+from engine.verdicts import Verdict
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +88,7 @@ def test_two_processes_of_the_mix_over_three_wallets_are_judged_as_one_run(servi
     options = (
         *("-t", "2s", "--accounts", "3", "--processes", "2", "--service-workers", "1"),
         *("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port),
+        *("--record", str(tmp_path)),
     )
     with locust(url, tmp_path, *options) as process:
         words, _ = process.communicate(timeout=60)
@@ -95,6 +101,12 @@ def test_two_processes_of_the_mix_over_three_wallets_are_judged_as_one_run(servi
     assert document["service_workers"] == ["0"]
     waits = document["percentiles"]["transfer"]
     assert 0 < waits["lock_wait"]["p50_ms"] < waits["latency"]["max_ms"]
+    history = recorded_in(tmp_path).history()
+    judged = judge(history)
+    assert (judged.verdict, judged.level) == (Verdict.CLEAN, Level.STRICT_SERIALIZABLE)
+    assert (history.calls, len(set(history.clock))) == (document["sent"], 1)
+    users = {history.clients[place].split("-")[0] for place in set(history.client)}
+    assert users == {"user 0", "user 1"}
 
 
 def test_refusals_are_results_and_no_failures(service, tmp_path):

@@ -88,7 +88,11 @@ def test_a_batch_that_fails_half_way_changes_nothing(service):
 
     refused, bob = asyncio.run(act())
     assert refused.json()["code"] == "insufficient_funds"
-    assert bob == {"account": "bob", "balance": "50.00"}
+    assert refused.json()["seen"] == [
+        {"account": "alice", "balance": "1000.00", "version": 1},
+        {"account": "bob", "balance": "50.00", "version": 1},
+    ]
+    assert bob == {"account": "bob", "balance": "50.00", "version": 1}
 
 
 def test_a_fresh_balance_passes_the_cache_by(service, tmp_path):

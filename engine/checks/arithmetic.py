@@ -1,0 +1,154 @@
+"""The first layer: every operation by itself must add up, whatever the others did.
+
+after = before + amount, nothing below zero, transfers come to nothing, and "not enough" is said if
+and only if too little was there.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.checks.settle import Settled
+from engine.checks.telling import made_or_lost, money, named, shown_account
+from engine.checks.verdict import (
+    VIOLATIONS_MAX,
+    Budget,
+    Found,
+    Violation,
+    nothing_satisfied,
+    together,
+)
+from engine.histories.columns import MISSING, Ints
+from engine.recording import Ended, Kind
+from engine.verdicts import Break
+
+Mask = NDArray[np.bool_]
+
+
+def check_arithmetic(settled: Settled, budget: Budget) -> Found:
+    """Judge each settled call by itself."""
+    budget.check()
+    history, of = settled.history, settled.history.call_of_entry()
+    seen = history.before != MISSING
+    moved = seen & (history.after != MISSING) & settled.writes
+    wrong = moved & (history.after != history.before + history.amount)
+    # Whoever begins below zero is not to blame for it.
+    below = moved & (history.after < 0) & (history.amount < 0)
+    covered = history.before >= history.need
+    uncovered = seen & ~covered & (history.need != MISSING) & _accepted(settled)[of]
+    below |= uncovered & (settled.writes | (history.kind == Kind.CHECK)[of])
+    changed = ~settled.writes & seen & (history.after != MISSING)
+    changed &= history.after != history.before
+    parts = (
+        _told(settled, wrong, lambda entry: _wrong(settled, of, entry)),
+        _told(settled, below & ~wrong, lambda entry: _overdrawn(settled, of, entry)),
+        _told(settled, changed, lambda entry: _wrong(settled, of, entry)),
+        _refusals(settled, of, seen & ~covered),
+        _transfers(settled, of),
+        Found(settled.twice, len(settled.twice)),
+    )
+    return nothing_satisfied(together(*parts))
+
+
+def _accepted(settled: Settled) -> Mask:
+    return np.asarray(settled.history.ended != Ended.REFUSED)
+
+
+def _told(settled: Settled, bad: Mask, tell: Callable[[int], Violation]) -> Found:
+    entries = np.flatnonzero(bad)
+    return Found([tell(int(entry)) for entry in entries[:VIOLATIONS_MAX]], len(entries))
+
+
+def _wrong(settled: Settled, of: Ints, entry: int) -> Violation:
+    history, call = settled.history, int(of[entry])
+    before, after = int(history.before[entry]), int(history.after[entry])
+    amount = after - before - (int(history.amount[entry]) if settled.writes[entry] else 0)
+    account = int(history.account[entry])
+    digits = history.decimals
+    return Violation(
+        Break.MONEY,
+        "arithmetic",
+        f"{shown_account(history, account)}: {named(history, call)} went from"
+        f" {money(before, digits)} to {money(after, digits)}" + made_or_lost(amount, digits),
+        settled.asked(call),
+        account,
+        amount,
+    )
+
+
+def _overdrawn(settled: Settled, of: Ints, entry: int) -> Violation:
+    history, call = settled.history, int(of[entry])
+    account, digits = int(history.account[entry]), history.decimals
+    before, need = int(history.before[entry]), int(history.need[entry])
+    who = f"{shown_account(history, account)}: {named(history, call)}"
+    if settled.writes[entry]:
+        told = f" was accepted, though {money(before, digits)} did not cover it"
+    else:
+        told = f" was answered yes, though {money(before, digits)} are less than"
+        told += f" {money(need, digits)}"
+    anomaly = "overdraft" if settled.writes[entry] else "wrong answer"
+    kind = Break.MONEY if settled.writes[entry] else Break.READS
+    return Violation(kind, anomaly, who + told, settled.asked(call), account)
+
+
+def _refusals(settled: Settled, of: Ints, short: Mask) -> Found:
+    """Calls that were refused although every account they needed was seen to hold enough."""
+    history = settled.history
+    refused = history.ended == Ended.REFUSED
+    excused = np.zeros(history.calls, np.bool_)
+    # What was not seen may have been too little; without entries nothing can be said.
+    unseen = (history.before == MISSING) & (history.need != 0)
+    excused[of[short | unseen | (history.need == MISSING)]] = True
+    excused |= np.diff(history.first) == 0
+    calls = np.flatnonzero(refused & ~excused & (settled.calls >= 0))
+    # Calls that were refused and yet stand in the log are the log's to tell.
+    return Found([_covered(settled, int(call)) for call in calls[:VIOLATIONS_MAX]], len(calls))
+
+
+def _covered(settled: Settled, call: int) -> Violation:
+    history = settled.history
+    entry = int(history.first[call])
+    account, digits = int(history.account[entry]), history.decimals
+    return Violation(
+        Break.READS,
+        "wrong refusal",
+        f"{shown_account(history, account)}: {named(history, call)} was refused for too little,"
+        f" though {money(int(history.before[entry]), digits)} covered it",
+        settled.asked(call),
+        account,
+    )
+
+
+def _transfers(settled: Settled, of: Ints) -> Found:
+    """Transfers that do not come to nothing: money made or lost between two accounts."""
+    history = settled.history
+    transfers = history.kind == Kind.TRANSFER
+    if not transfers.any():
+        return Found()
+    known = settled.writes & (history.amount != MISSING)
+    moved = np.where(known, history.amount, 0)
+    sums = np.add.reduceat(np.append(moved, 0), history.first[:-1])
+    sums[np.diff(history.first) == 0] = 0
+    written = np.bincount(of[known], minlength=history.calls)
+    entries = np.bincount(of[settled.writes], minlength=history.calls)
+    whole = transfers & (entries > 0) & (written == entries)
+    calls = np.flatnonzero(whole & ((sums != 0) | (entries != 2)))
+    found = [
+        _torn(settled, int(call), int(entries[call]), int(sums[call]))
+        for call in calls[:VIOLATIONS_MAX]
+    ]
+    return Found(found, len(calls))
+
+
+def _torn(settled: Settled, call: int, sides: int, amount: int) -> Violation:
+    digits = settled.history.decimals
+    return Violation(
+        Break.MONEY,
+        "torn transfer",
+        f"{named(settled.history, call)} has {sides} side{'s' if sides != 1 else ''} that come"
+        f" to {money(amount, digits)}, not to nothing" + made_or_lost(amount, digits),
+        settled.asked(call),
+        -1,
+        amount,
+    )

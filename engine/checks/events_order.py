@@ -1,0 +1,286 @@
+"""Is there an order of one account's calls that explains every answer? Configurations, event by event.
+
+Lowe's just-in-time linearization (Testing for linearizability, 2016): events are replayed as the
+clock had them, and a call is given its place only when it returns, after those others that make
+its answer possible. What is kept is the set of live configurations: which pending calls have
+happened, and the balance. So memory is bounded by what is pending at once, not by the history.
+
+Three things keep the set small, and none of them loses an order:
+- an answer that changes nothing takes its place as soon as the balance fits it. (Only what cannot
+  change anything by nature may: a write of the value that was there is still a write.)
+- changes of which only the amount is known are taken in sets that lead to a balance somebody asks
+  for; a set that includes another such set can wait.
+- of two configurations that differ by changes one of them can still make, only that one is kept.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from engine.checks.subsets import SUM_MAX, Sums, Window, minimal
+from engine.checks.verdict import Budget, Exceeded
+from engine.histories.columns import FOREVER
+
+# Live at once, or reached while one call is given its place.
+CONFIGURATIONS_MAX = 200_000
+# Calls of unknown outcome are tried first among the last so many: most that happen do so soon.
+RECENT = 12
+# Comparing configurations in pairs pays up to here.
+COMPARED_MAX = 500
+_CHECK_EVERY = 64
+
+
+class Pinned(NamedTuple):
+    """A change whose balances before and after are known."""
+
+    before: int
+    after: int
+
+
+class Free(NamedTuple):
+    """A change of which only the amount is known. `completed` FOREVER: it may never happen."""
+
+    amount: int
+    completed: int
+
+
+class Seen(NamedTuple):
+    """An answer that changes nothing: the balance was at least `low` and less than `high`."""
+
+    low: int
+    high: int
+
+
+Action = Pinned | Free | Seen
+# Which pending calls have happened, one bit each; and the balance.
+Configuration = tuple[int, int]
+
+
+class Stuck(NamedTuple):
+    """When `action` returned, no order was left. Until then these were possible.
+
+    `pending`: the actions that were pending, each with its bit in the configurations.
+    """
+
+    action: int
+    live: tuple[Configuration, ...]
+    pending: dict[int, int]
+
+
+def first_stuck(
+    actions: Sequence[Action], events: Sequence[int], openings: Iterable[int], budget: Budget
+) -> Stuck | None:
+    """The earliest return at which no order is left, None if some order explains everything.
+
+    `events`: the places of `actions` in order of time, `i` for invoked and `~i` for returned.
+    `openings`: the balances possible at first. Raises Exceeded.
+    """
+    openings = tuple(openings)
+    sparing = _Search(actions, openings, budget, sparing=True)
+    stuck = sparing.run(events)
+    if stuck is None or not sparing.skipped:
+        return stuck
+    # Some orders were left out for speed: only a search without gaps may say that there is none.
+    return _Search(actions, openings, budget, sparing=False).run(events)
+
+
+class _Search:
+    def __init__(
+        self, actions: Sequence[Action], openings: Iterable[int], budget: Budget, *, sparing: bool
+    ) -> None:
+        self._actions = actions
+        self._budget = budget
+        self._sparing = sparing
+        self.skipped = False
+        self._steps = 0
+        self._live: set[Configuration] = {(0, balance) for balance in openings}
+        # Else what has happened does not tell the balance, and there is nothing to compare.
+        self._one_opening = len(self._live) == 1
+        self._bits: dict[int, int] = {}
+        self._idle: list[int] = []
+        self._slots = 0
+        # What is pending, by what the search asks for.
+        self._pinned: dict[int, dict[int, int]] = {}
+        self._reads: dict[int, int] = {}
+        self._ranges: dict[int, Seen] = {}
+        self._free: dict[int, Free] = {}
+        self._seen_bits = self._free_bits = self._optional_bits = 0
+        self._sums: dict[int, Sums] = {}
+
+    def run(self, events: Sequence[int]) -> Stuck | None:
+        for event in events:
+            if event >= 0:
+                self._invoked(event)
+            elif not self._returned(~event):
+                pending = {action: bit for action, bit in self._bits.items()}
+                return Stuck(~event, tuple(self._live), pending)
+        return None
+
+    def _invoked(self, place: int) -> None:
+        bit = self._bits[place] = self._idle.pop() if self._idle else 1 << self._slots
+        self._slots += bit == 1 << self._slots
+        match self._actions[place]:
+            case Pinned(before, after):
+                self._pinned.setdefault(before, {})[bit] = after
+            case Seen(low, high) as seen:
+                self._seen_bits |= bit
+                if high - low == 1:
+                    self._reads[low] = self._reads.get(low, 0) | bit
+                else:
+                    self._ranges[bit] = seen
+                self._live = {
+                    (done | bit, balance) if low <= balance < high else (done, balance)
+                    for done, balance in self._live
+                }
+            case Free() as free:
+                self._free[bit] = free
+                self._free_bits |= bit
+                if free.completed == FOREVER:
+                    self._optional_bits |= bit
+                self._sums.clear()
+
+    def _returned(self, place: int) -> bool:
+        """Go on with the configurations in which the action has happened; whether there are any."""
+        bit = self._bits[place]
+        ready = {(done ^ bit, balance) for done, balance in self._live if done & bit}
+        if len(ready) < len(self._live):
+            waiting = [each for each in self._live if not each[0] & bit]
+            ready |= self._happened(self._actions[place], bit, waiting, bool(ready))
+            if not ready:
+                return False
+            if self._free and self._one_opening and len(ready) > 1:
+                ready = self._undominated(ready)
+        self._live = ready
+        self._forget(place)
+        return True
+
+    def _forget(self, place: int) -> None:
+        bit = self._bits.pop(place)
+        self._idle.append(bit)
+        match self._actions[place]:
+            case Pinned(before, _):
+                del self._pinned[before][bit]
+                if not self._pinned[before]:
+                    del self._pinned[before]
+            case Seen(low, high):
+                self._seen_bits ^= bit
+                if high - low > 1:
+                    del self._ranges[bit]
+                elif self._reads[low] == bit:
+                    del self._reads[low]
+                else:
+                    self._reads[low] ^= bit
+            case Free():
+                del self._free[bit]
+                self._free_bits ^= bit
+                self._sums.clear()
+
+    def _happened(
+        self, action: Action, bit: int, waiting: list[Configuration], some_ready: bool
+    ) -> set[Configuration]:
+        """What `waiting` can become if `action` happens last."""
+        if not self._sparing or not self._optional_bits:
+            return self._reached(action, bit, waiting, self._free_bits)
+        # Unknown calls are used only where nothing goes on without them, and the recent ones first.
+        required = self._free_bits & ~self._optional_bits
+        optional = [each for each in self._free if each & self._optional_bits]
+        self.skipped = True
+        for first in sorted({len(optional), max(0, len(optional) - RECENT), 0}, reverse=True):
+            allowed = required | sum(optional[first:])
+            ready = self._reached(action, bit, waiting, allowed)
+            if ready or some_ready:
+                break
+        return ready
+
+    def _reached(
+        self, action: Action, bit: int, waiting: list[Configuration], allowed: int
+    ) -> set[Configuration]:
+        ready: set[Configuration] = set()
+        known, stack = set(waiting), list(waiting)
+        while stack:
+            self._tick(len(known))
+            done, balance = stack.pop()
+            match action:
+                case Pinned(before, after) if before == balance:
+                    ready.add(((done | self._seen_at(after)) & ~bit, after))
+                case Free(amount, _) if amount > 0 or balance + amount >= 0:
+                    ready.add((done | self._seen_at(balance + amount), balance + amount))
+            for after in self._next(action, bit, done, balance, allowed):
+                if after[0] & bit:
+                    ready.add((after[0] ^ bit, after[1]))
+                elif after not in known:
+                    known.add(after)
+                    stack.append(after)
+        return ready
+
+    def _next(
+        self, action: Action, bit: int, done: int, balance: int, allowed: int
+    ) -> Iterator[Configuration]:
+        """The configurations that one more step leads to, other than by `action` itself."""
+        for other, after in self._pinned.get(balance, {}).items():
+            if other != bit and not done & other:
+                yield done | other | self._seen_at(after), after
+        available = allowed & ~done & ~bit
+        if available:
+            windows = list(self._asked_for(action, done, balance))
+            if windows:
+                for taken, total in minimal(self._sums_of(available).within(windows), self._budget):
+                    after = balance + total
+                    yield done | taken | self._seen_at(after), after
+
+    def _asked_for(self, action: Action, done: int, balance: int) -> Iterator[Window]:
+        """By how much the balance would have to change for some pending call to have its place."""
+        for before, others in self._pinned.items():
+            if before != balance and any(not other & done for other in others):
+                yield before - balance, before - balance + 1
+        for value, reads in self._reads.items():
+            if reads & ~done:
+                yield value - balance, value - balance + 1
+        for other, (low, high) in self._ranges.items():
+            if not other & done:
+                yield low - balance, high - balance
+        if isinstance(action, Free) and action.amount < 0 and balance + action.amount < 0:
+            yield -action.amount - balance, SUM_MAX
+
+    def _sums_of(self, available: int) -> Sums:
+        sums = self._sums.get(available)
+        if sums is None:
+            items = sorted(
+                ((bit, free) for bit, free in self._free.items() if bit & available),
+                key=lambda item: item[1].completed,
+            )
+            # In this order, since of equal amounts the one that returns first may go first.
+            sums = Sums([(bit, free.amount) for bit, free in items], self._budget)
+            self._sums[available] = sums
+        return sums
+
+    def _seen_at(self, balance: int) -> int:
+        """The pending answers that fit this balance."""
+        bits = self._reads.get(balance, 0)
+        for bit, (low, high) in self._ranges.items():
+            if low <= balance < high:
+                bits |= bit
+        return bits
+
+    def _undominated(self, ready: set[Configuration]) -> set[Configuration]:
+        if len(ready) > COMPARED_MAX:
+            return ready
+        kept: list[int] = []
+        best: set[Configuration] = set()
+        changes = ~self._seen_bits
+        for done, balance in sorted(
+            ready, key=lambda each: ((each[0] & changes).bit_count(), -each[0].bit_count())
+        ):
+            if not any(
+                not other & ~done & changes and not done & ~other & ~self._free_bits
+                for other in kept
+            ):
+                kept.append(done)
+                best.add((done, balance))
+        return best
+
+    def _tick(self, reached: int) -> None:
+        self._steps += 1
+        if not self._steps % _CHECK_EVERY:
+            self._budget.check()
+        if reached > CONFIGURATIONS_MAX:
+            raise Exceeded(f"more than {CONFIGURATIONS_MAX:,} orders of pending calls are possible")

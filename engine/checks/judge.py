@@ -1,0 +1,212 @@
+"""From a history to a verdict: layer after layer, cheapest first, each as far as it can tell.
+
+A layer that crashes, cannot say, or exceeds the budget leaves its part unknown, and with it the
+verdict, unless another layer finds something wrong.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import TypeVar
+
+import numpy as np
+
+from engine.checks.against_log import check_against_log
+from engine.checks.anomalies import check_graph
+from engine.checks.arithmetic import check_arithmetic
+from engine.checks.blackbox import check_blackbox
+from engine.checks.chain import Chains, chains
+from engine.checks.events import check_events
+from engine.checks.links import check_links
+from engine.checks.searched import for_search
+from engine.checks.settle import Settled, settle
+from engine.checks.totals import check_totals, lost_on
+from engine.checks.verdict import (
+    VIOLATIONS_MAX,
+    Budget,
+    CannotSay,
+    Exceeded,
+    Found,
+    Judgement,
+    Level,
+    Link,
+    Violation,
+    together,
+)
+from engine.checks.versions import check_versions, single
+from engine.histories.columns import MISSING, History, Ints
+from engine.resident import memory_mb
+from engine.verdicts import Verdict
+
+ARITHMETIC, LEDGER, SWEEP, GRAPH = "arithmetic", "ledger", "version sweep", "transaction graph"
+EVENTS, BLACK_BOX = "event order", "black box"
+
+
+def judge(history: History, *, budget: Budget | None = None) -> Judgement:
+    """The verdict on `history`, with evidence. Never raises for what is in the history.
+
+    Layers in turn: each call by itself; the log and each account's chain; version sweep;
+    transaction graph, where calls touch several accounts. Without versions: the event-ordered
+    search, by balances or, where even these are missing, by answers alone.
+    """
+    started_s = monotonic()
+    run = _Run(history, budget or Budget())
+    run.all()
+    return replace(run.judgement(), seconds=monotonic() - started_s, memory_mb=memory_mb())
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One judgement while it is made."""
+
+    history: History
+    budget: Budget
+    found: dict[str, Found] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    undecided: bool = False
+    lost: Ints | None = None
+
+    def all(self) -> None:
+        settled = self._try("settling", lambda: settle(self.history))
+        if settled is None:
+            return
+        self._open_ends(settled)
+        self.lost = self._try("totals", lambda: lost_on(settled))
+        self._layer(ARITHMETIC, lambda: check_arithmetic(settled, self.budget))
+        try:
+            made = chains(settled)
+        except CannotSay as reason:
+            self.notes.append(f"no versions to go by: {reason}")
+            self._layer(
+                LEDGER,
+                lambda: together(
+                    check_against_log(self.history, settled, self.budget), check_totals(settled)
+                ),
+            )
+            self._search(settled, decides=True)
+            return
+        self._versioned(settled, made)
+
+    def _versioned(self, settled: Settled, made: Chains) -> None:
+        self._layer(
+            LEDGER,
+            lambda: together(
+                check_against_log(self.history, settled, self.budget),
+                check_links(settled, made, self.budget),
+            ),
+        )
+        invoked = settled.history.invoked
+        timed = not len(invoked) or bool((invoked != MISSING).any())
+        if timed:
+            self._layer(SWEEP, lambda: check_versions(settled, made, self.budget))
+        else:
+            self.notes.append("no times are known: nothing can be said of real-time order")
+        broken = any(found.count for found in self.found.values())
+        if broken or not single(settled):
+            self._layer(GRAPH, lambda: self._graph(settled, made, timed=timed))
+        unplaced = int((~settled.writes & (settled.history.version == MISSING)).sum())
+        if unplaced:
+            self.notes.append(f"{unplaced:,} answers name no version: judged by balances alone")
+            self._search(settled, decides=False)
+
+    def _graph(self, settled: Settled, made: Chains, *, timed: bool) -> Found:
+        found = check_graph(settled, made, self.budget)
+        if not timed and found.level is Level.STRICT_SERIALIZABLE:
+            found = replace(found, level=Level.SERIALIZABLE)
+        told = any(each.count for each in self.found.values())
+        if not told:
+            return found
+        # What lies on one account, the layers before this one told of already, and better.
+        new = [violation for violation in found.violations if violation.account < 0]
+        return replace(found, violations=new, count=len(new))
+
+    def _search(self, settled: Settled, *, decides: bool) -> None:
+        searched, calls = for_search(self.history, settled)
+        writes = settled.writes & (settled.history.before == MISSING)
+        name, layer = (BLACK_BOX, check_blackbox) if writes.any() else (EVENTS, check_events)
+        self._layer(name, lambda: _renamed(layer(searched, self.budget), calls), decides=decides)
+
+    def _open_ends(self, settled: Settled) -> None:
+        count = len(settled.undecided)
+        if count:
+            self.notes.append(
+                f"{count:,} calls were never answered, and nothing tells whether they happened"
+            )
+        if not self.history.complete:
+            self.notes.append("the final phase is incomplete: more may have happened")
+        self.undecided = bool(count) or not self.history.complete
+
+    def _layer(self, name: str, layer: Callable[[], Found], *, decides: bool = True) -> None:
+        found = self._try(name, layer, decides=decides)
+        if found is not None:
+            self.found[name] = self._untold(found)
+            self.notes += found.notes
+
+    def _untold(self, found: Found) -> Found:
+        """The same without what a layer before it has told in other words."""
+        told = {_gist(violation) for each in self.found.values() for violation in each.violations}
+        new = [violation for violation in found.violations if _gist(violation) not in told]
+        count = found.count - (len(found.violations) - len(new))
+        return replace(found, violations=new, count=count)
+
+    def _try(self, name: str, act: Callable[[], T], *, decides: bool = True) -> T | None:
+        try:
+            return act()
+        except (CannotSay, Exceeded) as reason:
+            self.notes.append(f"{name}: {reason}")
+        except Exception as error:
+            self.notes.append(f"{name} failed: {type(error).__name__}: {error}")
+        self.undecided |= decides
+        return None
+
+    def judgement(self) -> Judgement:
+        broken = [name for name, found in self.found.items() if found.count]
+        passed = tuple(name for name in self.found if name not in broken)
+        violations = [violation for name in broken for violation in self.found[name].violations]
+        unsure = Verdict.UNKNOWN if self.undecided else Verdict.CLEAN
+        lost = np.full(0, MISSING) if self.lost is None else self.lost
+        known = lost != MISSING
+        unknown = self.lost is None or not known.all()
+        levels = [found.level for found in self.found.values() if found.level is not None]
+        return Judgement(
+            verdict=Verdict.BROKEN if broken else unsure,
+            layer=(broken or passed[-1:] or ("",))[0],
+            level=min(levels, default=None) if broken or not self.undecided else None,
+            violations=tuple(violations[:VIOLATIONS_MAX]),
+            count=sum(self.found[name].count for name in broken),
+            passed=passed,
+            notes=tuple(dict.fromkeys(self.notes)),
+            lost=None if unknown else int(lost.sum()),
+            operations=self.history.calls or len(self.history.log or ()),
+            lost_on={
+                place: int(lost[place]) for place in np.flatnonzero(known & (lost != 0)).tolist()
+            },
+            consistent=min((each.moment() for each in violations), default=self.history.calls),
+        )
+
+
+def _gist(violation: Violation) -> tuple[str, int, frozenset[int]]:
+    return violation.anomaly, violation.account, frozenset(violation.calls)
+
+
+def _renamed(found: Found, calls: Ints) -> Found:
+    """The same, its calls named as in the history asked about."""
+
+    def asked(places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(int(calls[place]) for place in places if calls[place] >= 0)
+
+    violations = [
+        replace(
+            each,
+            calls=asked(each.calls),
+            links=tuple(
+                Link(int(calls[link.earlier]), int(calls[link.later]), link.why)
+                for link in each.links
+            ),
+        )
+        for each in found.violations
+    ]
+    return replace(found, violations=violations)

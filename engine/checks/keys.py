@@ -1,0 +1,140 @@
+"""One effect for each idempotency key: its attempts become one call, or were applied twice.
+
+An attempt may be answered with the receipt of another. The effect lies between the first attempt's
+invocation (where the log tells which attempt it was, that one's) and the first answer. Calls of one operation id are attempts at one operation as well.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.checks.telling import made_or_lost, named
+from engine.checks.verdict import VIOLATIONS_MAX, Violation
+from engine.histories.columns import FOREVER, MISSING, History, Ints
+from engine.recording import Ended
+from engine.verdicts import Break
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Which calls remain, one for each effect, and (per call) when and as what they happened.
+
+    `again`: effects that should not be, since their key has one already.
+    """
+
+    kept: Mask
+    operation: Ints
+    invoked: Ints
+    completed: Ints
+    again: Mask
+    twice: tuple[Violation, ...] = ()
+
+
+def one_effect_per_key(history: History, attempted: Mask, ended: Ints, logged: Mask) -> Attempts:
+    """Join the `attempted` calls of one key. `ended` per call; `logged` per operation id."""
+    kept = np.ones(history.calls, np.bool_)
+    members = _repeated(history, attempted)
+    if not len(members):
+        again = np.zeros(history.calls, np.bool_)
+        return Attempts(kept, history.operation, history.invoked, history.completed, again)
+    group = _groups(history)[members]
+    answered = ended[members] == Ended.OK
+    in_log = logged[history.operation[members]]
+    until = np.where(answered, history.completed[members], FOREVER)
+    # First the attempt that was answered first, else one that the log knows.
+    order = np.lexsort((history.invoked[members], ~in_log, until, group))
+    members, group, answered = members[order], group[order], answered[order]
+    in_log, until = in_log[order], until[order]
+    starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+    leader = np.repeat(starts, np.diff(np.concatenate((starts, [len(members)]))))
+    apart = answered & _differ(history, members, members[leader])
+    apart |= in_log & in_log[leader] & _other_operation(history, members, leader)
+    follows = np.arange(len(members)) != leader
+    apart &= follows
+    kept[members[follows & ~apart]] = False
+    return _joined(history, kept, members, leader, in_log, until, apart)
+
+
+def _joined(
+    history: History,
+    kept: Mask,
+    members: Ints,
+    leader: Ints,
+    in_log: Mask,
+    until: Ints,
+    apart: Mask,
+) -> Attempts:
+    starts = np.unique(leader)
+    leaders = members[starts]
+    operation = history.operation.copy()
+    invoked, completed = history.invoked.copy(), history.completed.copy()
+    invoked[leaders] = np.minimum.reduceat(history.invoked[members], starts)
+    completed[leaders] = until[starts]
+    # The effect is that of the attempt which the log knows, whoever was answered first.
+    known = in_log & ((leader == np.arange(len(members))) | ~in_log[leader]) & ~apart
+    operation[members[leader[known]]] = history.operation[members[known]]
+    invoked[members[leader[known]]] = history.invoked[members[known]]
+    twice = np.flatnonzero(apart)
+    again = np.zeros(history.calls, np.bool_)
+    again[members[twice]] = True
+    found = tuple(
+        _applied_twice(history, int(members[leader[place]]), int(members[place]))
+        for place in twice[np.argsort(members[twice])][:VIOLATIONS_MAX]
+    )
+    return Attempts(kept, operation, invoked, completed, again, found)
+
+
+def _groups(history: History) -> Ints:
+    """A number for each effect asked for: of the key, or of the operation without one."""
+    apart = int(history.key.max(initial=0)) + 1
+    return np.where(history.key >= 0, history.key, apart + history.operation)
+
+
+def _repeated(history: History, attempted: Mask) -> Ints:
+    """The attempted calls whose key, or operation, was attempted more than once."""
+    members = np.flatnonzero(attempted)
+    group = _groups(history)[members]
+    if len(group) < 2 or (np.diff(group) > 0).all():
+        return members[:0]
+    _, place, times = np.unique(group, return_inverse=True, return_counts=True)
+    return members[times[place] > 1]
+
+
+def _other_operation(history: History, members: Ints, leader: Ints) -> Mask:
+    operation = history.operation[members]
+    return np.asarray(operation != operation[leader])
+
+
+def _differ(history: History, members: Ints, leaders: Ints) -> Mask:
+    """Whether two attempts asked for, or were answered with, different things."""
+    width = np.diff(history.first)
+    differ = width[members] != width[leaders]
+    differ |= history.kind[members] != history.kind[leaders]
+    for entry in range(int(width[members].max(initial=0))):
+        both = np.flatnonzero(~differ & (width[members] > entry))
+        here, there = history.first[members[both]] + entry, history.first[leaders[both]] + entry
+        for name in ("account", "amount", "before", "after", "version"):
+            column = getattr(history, name)
+            ours, theirs = column[here], column[there]
+            known = (ours != MISSING) & (theirs != MISSING)
+            differ[both] |= known & (ours != theirs)
+    return differ
+
+
+def _applied_twice(history: History, once: int, again: int) -> Violation:
+    entries = slice(int(history.first[again]), int(history.first[again + 1]))
+    accounts, amounts = set(history.account[entries].tolist()), history.amount[entries]
+    amount = int(amounts.sum()) if len(accounts) == 1 and (amounts != MISSING).all() else 0
+    asked = "one idempotency key" if history.key[once] >= 0 else "one operation"
+    return Violation(
+        Break.MONEY,
+        "applied twice",
+        f"{named(history, once)} and {named(history, again)} are {asked}, applied twice"
+        + made_or_lost(amount, history.decimals),
+        (once, again),
+        accounts.pop() if len(accounts) == 1 else -1,
+        amount,
+    )

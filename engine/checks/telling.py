@@ -1,0 +1,40 @@
+"""The words in which judges name calls, accounts and money."""
+
+from engine.histories.columns import MISSING, History
+from engine.recording import Kind
+
+
+def money(amount: int, decimals: int) -> str:
+    """The exact decimal text of an amount in the smallest unit.
+
+    >>> money(-1250, 2), money(7, 0)
+    ('-12.50', '7')
+    """
+    sign, digits = ("-" if amount < 0 else ""), str(abs(amount)).rjust(decimals + 1, "0")
+    if not decimals:
+        return sign + digits
+    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
+def made_or_lost(amount: int, decimals: int) -> str:
+    """How a sentence ends that says what a break cost: `: 5.00 made`, or nothing."""
+    if not amount:
+        return ""
+    return f": {money(abs(amount), decimals)} {'made' if amount > 0 else 'lost'}"
+
+
+def named(history: History, call: int) -> str:
+    """An operation as sentences name it: `w7 (withdraw 5.00)`."""
+    name = history.operations[int(history.operation[call])] or f"call {call}"
+    kind = Kind(int(history.kind[call]))
+    first, after_last = int(history.first[call]), int(history.first[call + 1])
+    amounts = {abs(int(amount)) for amount in history.amount[first:after_last]} - {0, -MISSING}
+    if kind is Kind.CHECK:
+        amounts = {int(need) for need in history.need[first:after_last]} - {MISSING}
+    shown = f" {money(amounts.pop(), history.decimals)}" if len(amounts) == 1 else ""
+    return f"{name} ({kind.name.lower()}{shown})"
+
+
+def shown_account(history: History, account: int) -> str:
+    """The name of an account."""
+    return str(history.accounts[account])

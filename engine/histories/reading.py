@@ -1,0 +1,190 @@
+"""Histories from files of any kind: Parquet, CSV, JSON lines, packed or not, one or several.
+
+What a file is, its first bytes say. Several files are one history; each has a clock of its own
+unless its rows name theirs. A file that cannot be read to its end is read as far as it goes, and
+`cut` says why: the rest may be judged, never as clean.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from engine.errors import HistoryMalformed
+from engine.histories.columns import History
+from engine.histories.foreign import Part, present, translated
+from engine.histories.mapping import COLUMNS, Mapping
+from engine.histories.reading_csv import csv_header, csv_parts
+from engine.histories.reading_lines import line_parts
+from engine.histories.reading_merge import FileRows, is_complete, merged, on_one_clock
+from engine.histories.reading_parquet import MAGIC, open_parquet, parquet_parts
+from engine.histories.reading_source import Cut, OnRead, Source, line_of
+from engine.histories.table import history_from_table
+
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".log")
+FILES_MAX = 1_000
+ROWS_MAX = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A history, and what was made of the files that it was read from.
+
+    `columns` are ours that were found, `ignored` theirs that were not read. `cut` says why it is
+    not whole; with any of it, the best that can be said is `unknown`.
+    """
+
+    history: History
+    files: tuple[str, ...]
+    rows: int
+    columns: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+
+
+def read_files(
+    paths: Sequence[Path],
+    mapping: Mapping | None = None,
+    *,
+    clock_error_ns: int | None = None,
+    on_read: OnRead = lambda done, total, name: None,
+) -> Reading:
+    """One history from files and folders of them.
+
+    `clock_error_ns`: by how much the clocks of several files may differ; intervals are widened by
+    it, and all calls then stand on one clock. HistoryMalformed and HistoryIncomplete if nothing
+    can be read. `on_read` hears of progress; what it raises ends the reading.
+    """
+    mapping = mapping or Mapping()
+    files = files_in(paths)
+    read = [_read_file(path, mapping, on_read) for path in files]
+    table, decimals = merged(read, newest_first=mapping.file.order == "newest-first")
+    if clock_error_ns is not None:
+        table = on_one_clock(table, clock_error_ns)
+    if not len(table):
+        raise HistoryMalformed(
+            f"{', '.join(map(str, paths))}: no rows", "see docs/check.md for what a history holds"
+        )
+    return Reading(
+        history_from_table(table, decimals=decimals, complete=is_complete(read, table)),
+        tuple(map(str, files)),
+        len(table),
+        tuple(name for name in COLUMNS if any(name in file.columns for file in read)),
+        tuple(dict.fromkeys(chain.from_iterable(file.ignored for file in read))),
+        tuple(file.cut for file in read if file.cut),
+    )
+
+
+def files_in(paths: Sequence[Path]) -> list[Path]:
+    """The files that `paths` name, those in folders sorted by name. HistoryMalformed."""
+    found = []
+    for path in paths:
+        inside = sorted(p for p in path.iterdir() if _may_be(p)) if path.is_dir() else [path]
+        if not inside:
+            raise HistoryMalformed(
+                f"{path} is a folder without histories", f"known: {', '.join(SUFFIXES)}, also .gz"
+            )
+        found += inside
+    if len(found) > FILES_MAX:
+        raise HistoryMalformed(f"{len(found)} files are too many", f"at most {FILES_MAX}")
+    return found
+
+
+def _may_be(path: Path) -> bool:
+    return path.is_file() and path.name.removesuffix(".gz").endswith(SUFFIXES)
+
+
+def _read_file(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
+    if not path.is_file():
+        raise HistoryMalformed(f"{path} is no file", "name a file that is there, or a folder")
+    if not path.stat().st_size:
+        raise HistoryMalformed(f"{path} is empty", "see docs/check.md for what a history holds")
+    with path.open("rb") as file:
+        parquet = file.read(len(MAGIC)) == MAGIC
+    read = _read_parquet(path, mapping, on_read) if parquet else _read_text(path, mapping, on_read)
+    if read.cut and not any(len(part.table) for part in read.parts):
+        raise HistoryMalformed(read.cut, "nothing before that could be read")
+    return read
+
+
+def _read_parquet(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
+    rows = open_parquet(path)
+    names = [*rows.names]
+    if rows.decimals is None:
+        read = FileRows(path, complete=mapping.file.complete)
+        _name(read, names, mapping)
+        parts = parquet_parts(rows, mapping.wanted(), on_read)
+        return _through(read, parts, mapping, names, lambda row: f"row {row + 1}")
+    read = FileRows(path, complete=rows.complete)
+    _name(read, names, Mapping())
+    for part in parquet_parts(rows, COLUMNS, on_read):
+        if isinstance(part, Cut):
+            read.cut = part.reason
+        else:
+            read.parts.append(Part(part, rows.decimals))
+    return read
+
+
+def _read_text(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
+    read = FileRows(path, complete=mapping.file.complete)
+    rules = mapping.file
+    delimiter: str | None = None
+
+    def place(row: int) -> str:
+        return f"line {line_of(path, rules, row, delimiter)}"
+
+    with Source(path, on_read) as source:
+        if not source.head:
+            raise HistoryMalformed(f"{path}: {source.cut or 'it is empty'}", "export it again")
+        names: list[str] = []
+        if source.head.lstrip()[:1] in (b"{", b"["):
+            lines = line_parts(source, mapping.wanted(), names)
+            read = _through(read, lines, mapping, names, place)
+            _name(read, names, mapping)
+            return read
+        header = csv_header(source, rules)
+        delimiter, names = header.delimiter, [*header.names]
+        _name(read, names, mapping)
+        parts = csv_parts(source, header, rules, mapping.wanted())
+        return _through(read, parts, mapping, names, place)
+
+
+def _name(read: FileRows, names: list[str], mapping: Mapping) -> None:
+    """Note which columns there are. HistoryMalformed if one is missing that is mapped."""
+    there = {*names, *(name.partition(".")[0] for name in names)}
+    needed = [*mapping.columns.values(), *mapping.only]
+    missing = [name for name in needed if name not in there and name.partition(".")[0] not in there]
+    if missing:
+        raise HistoryMalformed(
+            f"{read.path} has no column {missing[0]!r}, which the mapping names",
+            f"its columns are {', '.join(names)}",
+        )
+    read.columns = present(names, mapping)
+    used = {part for name in mapping.wanted() for part in (name, name.partition(".")[0])}
+    read.ignored = tuple(name for name in names if name not in used)
+
+
+def _through(
+    read: FileRows,
+    parts: Iterator[Any],
+    mapping: Mapping,
+    names: Sequence[str],
+    place: Callable[[int], str],
+) -> FileRows:
+    """Their parts as ours, up to the first row that cannot be read, which `place` finds."""
+    rows = 0
+    for part in parts:
+        if isinstance(part, Cut):
+            read.cut = part.reason
+            break
+        ours = translated(part, mapping, names)
+        read.parts.append(ours)
+        if ours.fault:
+            read.cut = f"{read.path.name} {place(rows + ours.at)}: {ours.fault}"
+            break
+        rows += len(part)
+        if rows > ROWS_MAX:
+            read.cut = f"{read.path.name} has more than {ROWS_MAX:,} rows"
+            break
+    return read

@@ -1,0 +1,140 @@
+"""The rows of a CSV file as columns of text, part by part, as far as they can be read."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from engine.errors import HistoryMalformed
+from engine.histories.foreign_values import as_far_as_possible
+from engine.histories.mapping import File
+from engine.histories.reading_source import Cut, Source, decoded_head, line_of
+
+BLOCK_BYTES = 1 << 24
+# What stands for nothing, as databases and pandas write it.
+NULLS = ("", "NULL", "null", "None", "NaN", "nan", "\\N")
+_DELIMITERS = ",;\t|"
+_SHOWN_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of a file's columns, and what stands between them."""
+
+    names: tuple[str, ...]
+    delimiter: str
+
+
+def csv_header(source: Source, rules: File) -> Header:
+    """The header of a CSV file. HistoryMalformed where there is none."""
+    lines = decoded_head(source, rules).splitlines()[rules.skip :]
+    if not lines or not lines[0].strip():
+        raise HistoryMalformed(
+            f"{source.path} has no header", "its first line names the columns; see docs/check.md"
+        )
+    delimiter = rules.delimiter or max(_DELIMITERS, key=lines[0].count)
+    names = tuple(name.strip() for name in next(csv.reader(lines[:1], delimiter=delimiter)))
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise HistoryMalformed(f"{source.path} has several columns {twice[0]!r}", "rename one")
+    return Header(names, delimiter)
+
+
+def csv_parts(source: Source, header: Header, rules: File, wanted: Sequence[str]) -> Iterator[Any]:
+    """Tables of the columns `wanted`, as texts; last, if not all could be read, a Cut."""
+    columns = [name for name in header.names if name in wanted]
+    return _ended(_decoded(_split(source, header, rules, columns), source, rules, header), source)
+
+
+def _split(source: Source, header: Header, rules: File, columns: Sequence[str]) -> Iterator[Any]:
+    """Bytes of values, up to the first row that has too many or too few."""
+    wrong: list[Any] = []
+
+    def note(row: Any) -> str:
+        wrong.append(row)
+        return "skip"
+
+    read = pacsv.ReadOptions(
+        use_threads=False,
+        block_size=BLOCK_BYTES,
+        column_names=list(header.names),
+        skip_rows=rules.skip + 1,
+        encoding=rules.encoding,
+    )
+    parse = pacsv.ParseOptions(
+        delimiter=header.delimiter, newlines_in_values=True, invalid_row_handler=note
+    )
+    convert = pacsv.ConvertOptions(
+        column_types=dict.fromkeys(header.names, pa.binary()),
+        include_columns=columns,
+        strings_can_be_null=True,
+        null_values=NULLS,
+    )
+    rows = 0
+    try:
+        for batch in pacsv.open_csv(source, read, parse, convert):
+            # Rows are numbered from 1, those skipped included.
+            good = wrong[0].number - rules.skip - 2 if wrong else rows + len(batch)
+            yield pa.Table.from_batches([batch.slice(0, good - rows)])
+            rows += len(batch)
+            if wrong:
+                break
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        yield Cut(f"{source.path.name} cannot be read on after row {rows}: {_brief(str(error))}")
+    if wrong:
+        line = line_of(source.path, rules, wrong[0].number - rules.skip - 2, header.delimiter)
+        yield Cut(
+            f"{source.path.name} line {line}: {wrong[0].actual_columns} values instead of"
+            f" {wrong[0].expected_columns} ({_brief(wrong[0].text)}); if the file ends there, it"
+            " was cut"
+        )
+
+
+def _decoded(parts: Iterator[Any], source: Source, rules: File, header: Header) -> Iterator[Any]:
+    """Bytes as texts, up to the first that are none."""
+    rows = 0
+    for part in parts:
+        if isinstance(part, Cut):
+            yield part
+            return
+        texts = [
+            as_far_as_possible(column, lambda c: c.cast(pa.string())) for column in part.columns
+        ]
+        good = min(map(len, texts), default=0)
+        yield pa.table(
+            {name: text.slice(0, good) for name, text in zip(part.column_names, texts, strict=True)}
+        )
+        rows += good
+        if good < len(part):
+            line = line_of(source.path, rules, rows, header.delimiter)
+            yield Cut(
+                f"{source.path.name} line {line} is no {rules.encoding} text; set encoding under"
+                " [file] in a mapping, like cp1252"
+            )
+            return
+
+
+def _ended(parts: Iterator[Any], source: Source) -> Iterator[Any]:
+    """Without the last row where its line was not ended: its last value may lack some digits."""
+    held: Any = None
+    for part in parts:
+        if held is not None:
+            yield held
+        held = part
+    if held is None or isinstance(held, Cut) or source.whole:
+        if held is not None:
+            yield held
+        return
+    yield held.slice(0, max(0, len(held) - 1))
+    yield Cut(
+        f"{source.path.name} ends in the middle of a line{source.cut and ', ' + source.cut}; if it"
+        " is whole, end its last line with a line break"
+    )
+
+
+def _brief(text: str) -> str:
+    line = text.splitlines()[0] if text else ""
+    return line if len(line) <= _SHOWN_MAX else line[:_SHOWN_MAX] + "…"

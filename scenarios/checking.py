@@ -1,0 +1,138 @@
+"""Files read, judged and told: what `walletrace check` does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+from engine.checks.judge import judge
+from engine.checks.verdict import Budget, Exceeded, Judgement, Violation
+from engine.checks.view import view_of
+from engine.errors import HistoryIncomplete, HistoryMalformed
+from engine.histories.columns import History
+from engine.histories.mapping import read_mapping
+from engine.histories.reading import Reading, read_files
+from engine.resident import memory_mb
+from engine.verdicts import Verdict
+from reports.checked import Checked, CheckedViolation
+from scenarios.console import err, progress
+
+NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Files to draw the history into, where wanted."""
+
+    html: Path | None = None
+    figure: Path | None = None
+
+    def draw(self, history: History, judgement: Judgement, title: str) -> None:
+        """Write them, and say so."""
+        if self.html is None and self.figure is None:
+            return
+        view = view_of(history, judgement, title=title)
+        if self.html is not None:
+            from reports.history_page import write_history_page
+
+            write_history_page(self.html, view)
+            _written(self.html)
+        if self.figure is not None:
+            from reports.history_figures import write_money_figure
+
+            write_money_figure(self.figure, view)
+            _written(self.figure)
+
+
+def _written(path: Path) -> None:
+    err.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def check_files(
+    files: Sequence[Path],
+    mapping: Path | None = None,
+    *,
+    clock_error_ms: float | None = None,
+    budget_s: float,
+    budget_mb: float,
+    pictures: Pictures,
+) -> Checked:
+    """What can be said of the files; `unknown`, and why, where they cannot be read."""
+    budget = Budget(budget_s, budget_mb)
+    names = tuple(map(str, files))
+    started_s = perf_counter()
+    try:
+        rules = None if mapping is None else read_mapping(mapping)
+        error_ns = None if clock_error_ms is None else round(clock_error_ms * NS_PER_MS)
+        with progress(f"reading {', '.join(names[:3])}") as advance:
+
+            def on_read(done: int, total: int, name: str) -> None:
+                advance(done, total, name)
+                budget.check()
+
+            reading = read_files(files, rules, clock_error_ns=error_ns, on_read=on_read)
+    except (HistoryMalformed, HistoryIncomplete, Exceeded) as error:
+        return Checked(names, Verdict.UNKNOWN, cut=(str(error),), memory_mb=memory_mb())
+    loading_s = perf_counter() - started_s
+    with progress(f"judging {reading.history.calls:,} calls"):
+        judgement = judge(reading.history, budget=budget)
+    if reading.cut and judgement.verdict is Verdict.CLEAN:
+        judgement = replace(judgement, verdict=Verdict.UNKNOWN)
+    pictures.draw(reading.history, judgement, ", ".join(names))
+    return replace(_told(reading, judgement), files=names, loading_s=loading_s)
+
+
+def _told(reading: Reading, judgement: Judgement) -> Checked:
+    history = reading.history
+    made = {}
+    if judgement.count:
+        curves = view_of(history, judgement, calls_max=1).money
+        made = {name: sums[-1] for name, _, sums in curves if name and sums[-1]}
+    return Checked(
+        reading.files,
+        judgement.verdict,
+        layer=judgement.layer,
+        level="" if judgement.level is None else str(judgement.level),
+        count=judgement.count,
+        violations=tuple(_violation(history, each) for each in judgement.violations),
+        passed=judgement.passed,
+        limits=(*limits(reading), *judgement.notes),
+        cut=reading.cut,
+        lost=judgement.lost,
+        made=made,
+        decimals=history.decimals,
+        operations=judgement.operations,
+        rows=reading.rows,
+        columns=reading.columns,
+        ignored=reading.ignored,
+        judging_s=judgement.seconds,
+        memory_mb=judgement.memory_mb,
+    )
+
+
+def _violation(history: History, violation: Violation) -> CheckedViolation:
+    def name(call: int) -> str:
+        return str(history.operations[int(history.operation[call])])
+
+    return CheckedViolation(
+        violation.kind,
+        violation.anomaly,
+        violation.message,
+        tuple(map(name, violation.calls)),
+        "" if violation.account < 0 else str(history.accounts[violation.account]),
+        violation.amount,
+        tuple((name(link.earlier), name(link.later), link.why) for link in violation.links),
+    )
+
+
+def limits(reading: Reading) -> tuple[str, ...]:
+    """What columns that are missing keep from being checked."""
+    there = {*reading.columns}
+    timed = bool({"invoked", "completed"} & there)
+    said = {
+        "each row is taken as one operation: no column names it": "operation" not in there,
+        "no balances: only what answers imply": not {"before", "after"} & there,
+        "every call is taken as answered ok: no column `outcome`": timed and "outcome" not in there,
+        f"columns not read: {', '.join(reading.ignored)}": bool(reading.ignored),
+    }
+    return tuple(sentence for sentence, holds in said.items() if holds)

@@ -1,0 +1,129 @@
+"""Every layer and the whole judge agree with brute force on small histories, right and wrong ones.
+
+2,000 small histories by default; a hunt (`--hypothesis-profile=hunt`) judges 20,000. They begin at
+the seed in WALLETRACE_SEED, 0 without it, so that a night can look where none has looked before.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from engine.checks.judge import judge
+from hypothesis import settings
+
+from engine.checks.blackbox import check_blackbox
+from engine.checks.events import check_events
+from engine.checks.verdict import Budget, CannotSay, Found, Level
+from engine.histories.columns import History
+from engine.histories.generate import Known, hide
+from engine.recording import Ended
+from engine.verdicts import Verdict
+from tests.engine.checks.brute_force import explained
+from tests.engine.checks.small_histories import small_draft
+from tests.engine.checks.written_out import Draft
+
+HISTORIES = 2_000
+STRETCH = 500
+FIRST_SEED = int(os.environ.get("WALLETRACE_SEED", "0"))
+LAYERS: dict[str, tuple[Known, Callable[[History, Budget], Found]]] = {
+    "events": (Known.VALUES, check_events),
+    "black box": (Known.ANSWERS, check_blackbox),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each stretch of seeds, so that several cores share them."""
+    if "seeds" in metafunc.fixturenames:
+        metafunc.parametrize("seeds", list(_stretches()), ids=lambda seeds: f"{seeds[0]}…")
+
+
+def _stretches() -> Iterator[range]:
+    hunting = settings.get_current_profile_name() == "hunt"
+    count = settings().max_examples if hunting else HISTORIES
+    for first in range(FIRST_SEED, FIRST_SEED + count, STRETCH):
+        yield range(first, min(first + STRETCH, FIRST_SEED + count))
+
+
+def _told(seed: int, draft: Draft, known: Known, said: object) -> str:
+    return (
+        f"{said} of hide(history, {known}) with history = {draft.code()}\n"
+        f"again: WALLETRACE_SEED={seed} pytest {os.path.relpath(__file__)} -x"
+    )
+
+
+def _several(history: History) -> bool:
+    """Whether some call touches several accounts, so that no account can be judged by itself."""
+    return bool((np.diff(history.first) > 1).any())
+
+
+def _unanswered(history: History) -> bool:
+    return bool((history.ended == Ended.UNKNOWN).any())
+
+
+def _keyed(history: History) -> bool:
+    return bool((history.key >= 0).any())
+
+
+def _found(check: Callable[[History, Budget], Found], history: History) -> Found | None:
+    try:
+        return check(history, Budget())
+    except CannotSay:
+        return None
+
+
+@pytest.mark.slow
+def test_the_judge_agrees_with_brute_force(seeds: range) -> None:
+    decided: Counter[tuple[Known, Verdict]] = Counter()
+    for seed in seeds:
+        draft = small_draft(seed)
+        for known in Known:
+            history = hide(draft.history(), known)
+            right = explained(history)
+            verdict = judge(history).verdict
+            decided[known, verdict] += 1
+            if verdict is Verdict.UNKNOWN:
+                hard = known is not Known.VERSIONS and (_several(history) or _unanswered(history))
+                assert hard, _told(seed, draft, known, "cannot decide")
+            else:
+                assert verdict is (Verdict.CLEAN if right else Verdict.BROKEN), _told(
+                    seed, draft, known, verdict
+                )
+    for known in Known:
+        for verdict in (Verdict.CLEAN, Verdict.BROKEN):
+            assert decided[known, verdict] > len(seeds) / 10, decided
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_alone_agrees_with_brute_force(layer: str, seeds: range) -> None:
+    known, check = LAYERS[layer]
+    for seed in seeds:
+        draft = small_draft(seed)
+        history = hide(draft.history(), known)
+        right = explained(history)
+        found = _found(check, history)
+        if found is None:
+            open_ = _several(history) or _keyed(history)
+            assert open_, _told(seed, draft, known, "cannot say")
+        else:
+            assert bool(found.violations) == bool(found.count) != right, _told(
+                seed, draft, known, found
+            )
+
+
+@pytest.mark.slow
+def test_the_level_is_the_strongest_that_some_order_satisfies(seeds: range) -> None:
+    for seed in seeds:
+        draft = small_draft(seed)
+        history = draft.history()
+        level = judge(history).level
+        if explained(history):
+            assert level is Level.STRICT_SERIALIZABLE, _told(seed, draft, Known.VERSIONS, level)
+        elif explained(history, real_time=False):
+            assert level is Level.SERIALIZABLE, _told(seed, draft, Known.VERSIONS, level)
+        else:
+            assert level is None or level < Level.SERIALIZABLE, _told(
+                seed, draft, Known.VERSIONS, level
+            )
