@@ -4,11 +4,10 @@ Standard library only, since Locust's processes record too. A `Recording` costs 
 (`struct` packs a row four times as fast as an `array` takes its numbers) and keeps no more than
 SPILL_CALLS of them in memory. `engine.histories.spilt` reads what it wrote.
 
-The file is a sequence of frames: HEAD, then six parts of the lengths that HEAD gives: names (a
-JSON object: what is new since the last frame), operations and keys (a text on each line, one for
-each call, one for each call with a key), calls, further entries (of calls with more than one) and
-steps (rows of CALL, ENTRY and STEP). Each frame is written in one go: what was spilt stays readable
-whatever happens to the process. The last one of a recording that was closed says so in its names.
+The file is a sequence of frames: HEAD, then six parts of the lengths that HEAD gives. Names are a
+JSON object: what is new since the last frame, or that the recording was closed. Operations and keys
+are a text on each line, for each call and for each call with a key. Calls, further entries (of
+calls with more than one) and steps are rows. What was spilt stays readable, whatever happens.
 """
 
 import json
@@ -147,7 +146,8 @@ class Recording:
         }
         # Packed in place: appending would cost half as much again.
         self._calls, self._filled = bytearray(SPILL_CALLS * _CALL_BYTES), 0
-        self._further, self._steps = bytearray(), bytearray()
+        self._further: list[bytes] = []
+        self._steps: list[bytes] = []
         self._operations: list[str] = []
         self._keys: list[str] = []
         self._write({"clock": clock or this_clock()})
@@ -176,17 +176,22 @@ class Recording:
         `operation` may be empty where nobody will look for it. `steps`: what, on which name, when.
         HistoryIncomplete after `close`.
         """
-        # Before the row, which may be the last of its frame.
+        # What stands beside the row comes before it, which may be the last of its frame.
+        if len(touched) > 1:
+            for account, amount, need, before, after, version in touched[1:]:
+                place = self._accounts[account]
+                self._further.append(_pack_entry(amount, need, before, after, version, place))
         if key is not None:
             self._keys.append(key)
-        for account, amount, need, before, after, version in touched[1:]:
-            self._further += _pack_entry(
-                amount, need, before, after, version, self._accounts[account]
-            )
         for step, name, at in steps:
-            self._steps += _pack_step(at, len(self._operations), self._names[name], step)
-        asked = (operation, client, kind, ended, invoked, completed)
-        self.one(*asked, *touched[0], code, len(touched), key is not None)
+            place = self._names[name]
+            self._steps.append(_pack_step(at, len(self._operations), place, step))
+        account, amount, need, before, after, version = touched[0]
+        self.one(
+            operation, client, kind, ended, invoked, completed,
+            account, amount, need, before, after, version,
+            code, len(touched), key is not None,
+        )  # fmt: skip
 
     def one(
         self,
@@ -209,28 +214,16 @@ class Recording:
         """As `call`, for one account and without a key: the same at half the cost."""
         try:
             _pack_call(
-                self._calls,
-                self._filled,
-                amount,
-                need,
-                before,
-                after,
-                version,
-                self._accounts[account],
-                invoked,
-                completed,
-                self._clients[client],
-                self._codes[code],
-                entries,
-                kind,
-                ended,
-                keyed,
-            )
+                self._calls, self._filled,
+                amount, need, before, after, version, self._accounts[account],
+                invoked, completed, self._clients[client], self._codes[code],
+                entries, kind, ended, keyed,
+            )  # fmt: skip
         except struct.error as error:
-            why = "the recording was closed before" if self._file.closed else str(error)
+            # It could not be packed: too large a number, or no room, which `close` took away.
+            self.trouble = f"{self.path} lacks the call {operation!r} ({error})"
             raise HistoryIncomplete(
-                f"cannot record call {operation!r} in {self.path} ({why})",
-                "close it after the last call, and keep numbers below 64 bits",
+                self.trouble, "close a recording after the last call; use numbers below 64 bits"
             ) from error
         self._operations.append(operation)
         self._filled += _CALL_BYTES
@@ -248,7 +241,7 @@ class Recording:
         self.spill()
         self._write({"closed": True})
         self._file.close()
-        self._calls.clear()  # so that a call that comes too late finds no room
+        self._calls = bytearray()  # so that a call that comes too late finds no room
 
     def _write(self, names: dict[str, object], operations: str = "", keys: str = "") -> None:
         # What the wall clock says beside ours, for those who compare clocks of several machines.
@@ -257,7 +250,7 @@ class Recording:
         texts = (json.dumps(names), operations, keys)
         parts = [text.encode("utf-8", "backslashreplace") for text in texts]
         with memoryview(self._calls) as calls:
-            rows = (calls[: self._filled], self._further, self._steps)
+            rows = (calls[: self._filled], b"".join(self._further), b"".join(self._steps))
             lengths = map(len, (*parts, *rows))
             self._append((HEAD.pack(MAGIC, *lengths), *parts, *rows))
         for numbers in self._numbers.values():

@@ -1,7 +1,8 @@
 """Wrappers that note where the time of a call goes; what they wrap knows nothing of clocks.
 
 `Watched` brackets a lock strategy, opens the call's `Timings` and tells the monitor how it ended;
-`TimedRuntime` and `TimedStore` note the waits for locks into the Timings of the current call.
+`TimedRuntime` and `TimedStore` note the waits for locks into the Timings of the current call and,
+where they are collected, the steps at the boundaries of locks and transactions.
 """
 
 import asyncio
@@ -25,9 +26,12 @@ from engine.ports import (
     Store,
     Sweepable,
 )
-from engine.timings import CURRENT, Timings, saw
+from engine.recording import Step
+from engine.timings import CURRENT, Timings, note, saw
 
 T = TypeVar("T")
+# What stands for SQLite's one write lock among the names of locks.
+DATABASE = "the database"
 
 
 def _store_wait_ns() -> int:
@@ -57,26 +61,33 @@ def _committed() -> None:
         timings.committed_ns = perf_counter_ns()
 
 
-async def _locking(statement: Awaitable[T]) -> T:
-    """The answer of a statement that takes a lock, its wait noted."""
+async def _locking(statement: Awaitable[T], *names: str) -> T:
+    """The answer of a statement that takes these locks, its wait noted."""
+    note(Step.LOCK_ASKED, *names)
     asked_ns, stored_ns = perf_counter_ns(), _store_wait_ns()
     answer = await statement
     _granted(asked_ns, stored_ns=_store_wait_ns() - stored_ns)
+    note(Step.LOCK_GRANTED, *names)
     return answer
 
 
 class _TimedMutex:
-    __slots__ = ("_inner",)
+    __slots__ = ("_inner", "_name")
 
-    def __init__(self, inner: Mutex) -> None:
+    def __init__(self, inner: Mutex, name: str) -> None:
         self._inner = inner
+        self._name = name
 
     async def __aenter__(self) -> None:
+        note(Step.LOCK_ASKED, self._name)
         asked_ns = perf_counter_ns()
         await self._inner.__aenter__()
         _granted(asked_ns)
+        note(Step.LOCK_GRANTED, self._name)
 
     async def __aexit__(self, *exc: object) -> None:
+        # Noted before: the next one may have it as soon as it is released.
+        note(Step.LOCK_RELEASED, self._name)
         await self._inner.__aexit__(*exc)
         _released()
 
@@ -88,7 +99,7 @@ class TimedRuntime:
         self._inner = inner
 
     def mutex(self, name: str) -> Mutex:
-        return _TimedMutex(self._inner.mutex(name))
+        return _TimedMutex(self._inner.mutex(name), name)
 
     async def backoff(self, attempt: int) -> None:
         timings = CURRENT.get()
@@ -111,6 +122,8 @@ class TimedStore:
 
     def __init__(self, inner: Store) -> None:
         self._inner = inner
+        self._begun = False
+        self._until_end: tuple[str, ...] = ()  # locks that the transaction's end gives back
 
     @property
     def dialect(self) -> Dialect:
@@ -120,8 +133,9 @@ class TimedStore:
         self, accounts: tuple[str, ...], key: str | None = None, *, lock: RowLocking = ""
     ) -> Snapshot:
         reading = self._inner.read(accounts, key, lock=lock)
-        snapshot = await (_locking(reading) if lock else reading)
+        snapshot = await (self._until_the_end(reading, accounts) if lock else reading)
         saw(snapshot.rows)
+        note(Step.SNAPSHOT)
         return snapshot
 
     async def write(
@@ -134,12 +148,14 @@ class TimedStore:
     ) -> Receipt:
         receipt = await self._inner.write(call, changes, if_version=if_version, fence=fence)
         _committed()
+        note(Step.WRITTEN if self._begun else Step.COMMITTED)
         return receipt
 
     async def take(self, key: str, owner: str) -> int:
-        return await _locking(self._inner.take(key, owner))
+        return await _locking(self._inner.take(key, owner), key)
 
     async def give(self, key: str, owner: str) -> None:
+        note(Step.LOCK_RELEASED, key)
         await self._inner.give(key, owner)
         _released()
 
@@ -149,37 +165,57 @@ class TimedStore:
     async def guarded(self, call: Call) -> Receipt:
         receipt = await self._inner.guarded(call)
         _committed()
+        note(Step.COMMITTED)
         return receipt
 
     async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
         return await self._inner.group(calls)
 
     async def advisory(self, keys: tuple[str, ...]) -> None:
-        await _locking(self._inner.advisory(keys))
+        await self._until_the_end(self._inner.advisory(keys), keys)
 
     async def begin(self, level: Level, *, nowait: bool = False) -> None:
         beginning = self._inner.begin(level, nowait=nowait)
-        await (_locking(beginning) if level == "immediate" else beginning)
+        if level == "immediate":
+            await self._until_the_end(beginning, (DATABASE,))
+        else:
+            await beginning
+        self._begun = True
+        note(Step.BEGUN)
 
     async def commit(self) -> None:
         await self._inner.commit()
         _committed()
-        _released()
+        self._ended(Step.COMMITTED)
 
     async def rollback(self) -> None:
         await self._inner.rollback()
+        self._ended(Step.ROLLED_BACK)
+
+    async def _until_the_end(self, statement: Awaitable[T], names: tuple[str, ...]) -> T:
+        answer = await _locking(statement, *names)
+        self._until_end += names
+        return answer
+
+    def _ended(self, how: Step) -> None:
         _released()
+        if self._begun:
+            note(how)
+        if self._until_end:
+            note(Step.LOCK_RELEASED, *self._until_end)
+        self._begun, self._until_end = False, ()
 
 
 class Watched:
     """A lock strategy whose every call is timed and reported to `monitor`."""
 
-    def __init__(self, inner: LockStrategy, monitor: Monitor) -> None:
+    def __init__(self, inner: LockStrategy, monitor: Monitor, *, boundaries: bool = False) -> None:
         self._inner = inner
         self._monitor = monitor
+        self._boundaries = boundaries
 
     async def run(self, call: Call, store: Store) -> Receipt:
-        timings = Timings(started_ns=perf_counter_ns())
+        timings = Timings(started_ns=perf_counter_ns(), steps=[] if self._boundaries else None)
         token = CURRENT.set(timings)
         outcome, code, receipt = Outcome.UNKNOWN, "fault", None
         try:

@@ -7,6 +7,9 @@ strategies nor the wallet know about clocks. All times are `time.perf_counter_ns
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from time import perf_counter_ns
+
+from engine.recording import Step
 
 
 @dataclass(slots=True)
@@ -18,6 +21,7 @@ class Timings:
     `lock_wait_ns` is the strategy's own waiting; `store_wait_ns` the database's (queue for a
     connection, and its busy lock); `store_ns` all time in the store, waiting included. `seen` is
     what the last look at balances found: account to (cents, version), absent wallets left out.
+    `steps`, unless None, collects what was done inside of the call: which step, on what, and when.
     """
 
     started_ns: int = 0
@@ -33,6 +37,7 @@ class Timings:
     locks: int = 0
     retries: int = 0
     seen: Mapping[str, tuple[int, int]] | None = None
+    steps: list[tuple[Step, str, int]] | None = None
 
 
 CURRENT: ContextVar[Timings | None] = ContextVar("walletrace_timings", default=None)
@@ -43,3 +48,11 @@ def saw(rows: Mapping[str, tuple[int, int]]) -> None:
     timings = CURRENT.get()
     if timings is not None:
         timings.seen = rows
+
+
+def note(step: Step, *names: str) -> None:
+    """Note a step that the current call has just taken, if its steps are collected."""
+    timings = CURRENT.get()
+    if timings is not None and timings.steps is not None:
+        at_ns = perf_counter_ns()
+        timings.steps += [(step, name, at_ns) for name in names or ("",)]

@@ -100,7 +100,8 @@ def shown_money(amount: int, decimals: int) -> str:
 
 
 def made_words(amount: int, decimals: int) -> str:
-    """
+    """Money made (positive) or lost, in words.
+
     >>> made_words(-50000, 2)
     '500.00 lost'
     """
@@ -141,7 +142,7 @@ def _shown_words(view: HistoryView) -> str:
     shown = len(view.calls.kind)
     if shown == view.calls_total:
         return ""
-    which = "those around the first violation" if view.violations else "the first ones"
+    which = "those around what is wrong" if view.violations else "the first ones"
     return (
         f"Shown: {shown:,} of {view.calls_total:,} calls, {which}; the verdict is on all of them."
     )

@@ -13,7 +13,6 @@ from reports.summary import VERDICT_STYLES
 
 # So many of each, that all fits 80 columns by 40 lines.
 _VIOLATIONS_MAX = 5
-_CYCLE_MAX = 4
 _LIMITS_MAX = 6
 _CUT_MAX = 3
 _ACCOUNTS_MAX = 3
@@ -27,9 +26,10 @@ def print_check(out: Console, checked: Checked) -> None:
     out.print(Text.assemble((f"{SYMBOLS[checked.verdict]} {checked.verdict}", style), words))
     for line in _basis(checked):
         out.print(Text(line))
-    for violation in checked.violations[:_VIOLATIONS_MAX]:
+    leading = _leading(checked)
+    for violation in leading:
         _print_violation(out, violation)
-    _print_more(out, checked.count - min(len(checked.violations), _VIOLATIONS_MAX))
+    _print_more(out, checked.count - len(leading))
     cut = "Not read to the end:" if checked.rows else "Cannot be read:"
     _print_list(out, cut, checked.cut, _CUT_MAX)
     _print_list(out, "Not checked:", checked.limits, _LIMITS_MAX)
@@ -71,14 +71,19 @@ def _basis(checked: Checked) -> Iterator[str]:
         yield ": ".join([*parts, *([each] if each else [])]) + "."
 
 
+def _leading(checked: Checked) -> list[CheckedViolation]:
+    """The first of each kind on each account: the rest of a race says the same again."""
+    first: dict[tuple[str, str], CheckedViolation] = {}
+    for violation in checked.violations:
+        first.setdefault((violation.account, violation.anomaly), violation)
+    return list(first.values())[:_VIOLATIONS_MAX]
+
+
 def _print_violation(out: Console, violation: CheckedViolation) -> None:
     grid = Table.grid(padding=(0, 1))
     text = Text(violation.anomaly, style="bold red")
     grid.add_row("!", text.append(f": {violation.message}", style="not bold red"))
     out.print(grid)
-    if violation.cycle and violation.cycle[0][2] not in violation.message:
-        for earlier, later, why in violation.cycle[:_CYCLE_MAX]:
-            out.print(Text(f"    {earlier} → {later}: {why}", style="dim"))
 
 
 def _print_more(out: Console, more: int) -> None:
@@ -99,12 +104,13 @@ def _print_list(out: Console, title: str, lines: Sequence[str], most: int) -> No
 
 def _next(checked: Checked) -> str:
     files = " ".join(checked.files[:_FILES_MAX]) or "FILE"
-    if checked.verdict is Verdict.BROKEN:
+    timed = "invoked" in checked.columns
+    if checked.verdict is Verdict.BROKEN and timed:
         return f"walletrace check {files} --html history.html, and look at it around the violation"
     if checked.cut:
         return "mend or export the file again, and check it once more; docs/check.md says how"
     if checked.verdict is Verdict.UNKNOWN:
         return "give it more (--budget-s, --budget-mb), or record what is said to be missing"
-    if "invoked" not in checked.columns:
-        return "record when calls were invoked and completed, and their order is judged too"
+    if not timed:
+        return "record when calls were invoked and completed: it tells who ran into whom"
     return "walletrace list, to explore what this run did not meet"

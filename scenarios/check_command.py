@@ -8,8 +8,10 @@ import typer
 
 from engine.verdicts import Verdict, exit_status
 from reports.checked import checked_json
+from reports.junit import checked_junit_xml
 from reports.terminal_check import print_check
 from scenarios.console import out, print_json
+from scenarios.evidence import check_place
 from scenarios.options import Json
 
 BUDGET_S, BUDGET_MB = 60.0, 4_096.0
@@ -74,6 +76,8 @@ def check(
     # It brings Arrow and pandas along, for which no other command waits.
     from scenarios.checking import Pictures, check_files
 
+    if junit is not None:
+        check_place(junit)
     checked = check_files(
         files,
         mapping,
@@ -84,8 +88,6 @@ def check(
     )
     checked = replace(checked, expected=expect)
     if junit is not None:
-        from reports.junit import checked_junit_xml
-
         junit.write_text(checked_junit_xml(checked), encoding="utf-8")
     if as_json:
         print_json(checked_json(checked))

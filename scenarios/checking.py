@@ -5,17 +5,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
+from engine.checks.cut_short import of_a_part
 from engine.checks.judge import judge
 from engine.checks.verdict import Budget, Exceeded, Judgement, Violation
 from engine.checks.view import view_of
-from engine.errors import HistoryIncomplete, HistoryMalformed
+from engine.errors import HistoryIncomplete, HistoryMalformed, UsageError
 from engine.histories.columns import History
 from engine.histories.mapping import read_mapping
 from engine.histories.reading import Reading, read_files
 from engine.resident import memory_mb
 from engine.verdicts import Verdict
+from reports import history_figures
 from reports.checked import Checked, CheckedViolation
+from reports.history_page import write_history_page
 from scenarios.console import err, progress
+from scenarios.evidence import check_place
 
 NS_PER_MS = 1_000_000
 
@@ -27,20 +33,26 @@ class Pictures:
     html: Path | None = None
     figure: Path | None = None
 
+    def check(self) -> None:
+        """UsageError for a file that could not be written in the end: said before the work."""
+        for file in (self.html, self.figure):
+            if file is not None:
+                check_place(file)
+        if self.figure is not None and self.figure.suffix not in (".svg", ".png"):
+            raise UsageError(
+                f"a figure cannot be written to '{self.figure}'", "name it .svg or .png"
+            )
+
     def draw(self, history: History, judgement: Judgement, title: str) -> None:
         """Write them, and say so."""
         if self.html is None and self.figure is None:
             return
         view = view_of(history, judgement, title=title)
         if self.html is not None:
-            from reports.history_page import write_history_page
-
             write_history_page(self.html, view)
             _written(self.html)
         if self.figure is not None:
-            from reports.history_figures import write_money_figure
-
-            write_money_figure(self.figure, view)
+            history_figures.write_money_figure(self.figure, view)
             _written(self.figure)
 
 
@@ -57,7 +69,8 @@ def check_files(
     budget_mb: float,
     pictures: Pictures,
 ) -> Checked:
-    """What can be said of the files; `unknown`, and why, where they cannot be read."""
+    """What can be said of the files; `unknown`, and why, where they cannot be read. UsageError."""
+    pictures.check()
     budget = Budget(budget_s, budget_mb)
     names = tuple(map(str, files))
     started_s = perf_counter()
@@ -76,16 +89,16 @@ def check_files(
     loading_s = perf_counter() - started_s
     with progress(f"judging {reading.history.calls:,} calls"):
         judgement = judge(reading.history, budget=budget)
-    if reading.cut and judgement.verdict is Verdict.CLEAN:
-        judgement = replace(judgement, verdict=Verdict.UNKNOWN)
+    if reading.cut:
+        judgement = of_a_part(reading.history, judgement)
     pictures.draw(reading.history, judgement, ", ".join(names))
     return replace(_told(reading, judgement), files=names, loading_s=loading_s)
 
 
 def _told(reading: Reading, judgement: Judgement) -> Checked:
-    history = reading.history
-    made = {}
-    if judgement.count:
+    history, log = reading.history, reading.history.log
+    made = {str(history.accounts[place]): -lost for place, lost in judgement.lost_on.items()}
+    if judgement.count and not made:
         curves = view_of(history, judgement, calls_max=1).money
         made = {name: sums[-1] for name, _, sums in curves if name and sums[-1]}
     return Checked(
@@ -101,7 +114,7 @@ def _told(reading: Reading, judgement: Judgement) -> Checked:
         lost=judgement.lost,
         made=made,
         decimals=history.decimals,
-        operations=judgement.operations,
+        operations=history.calls or len(np.unique([] if log is None else log.operation)),
         rows=reading.rows,
         columns=reading.columns,
         ignored=reading.ignored,

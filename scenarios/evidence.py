@@ -24,7 +24,7 @@ class Evidence:
         """UsageError for a file that could not be written in the end: said before the work."""
         for file in (self.save, self.figure, self.pytest):
             if file is not None:
-                _check_place(file)
+                check_place(file)
         if self.figure is not None:
             timeline_file.check(self.figure)
         if self.pytest is not None:
@@ -62,7 +62,7 @@ class Evidence:
             _tell("nothing to save: no interleaving that was run breaks anything")
 
 
-def _check_place(file: Path) -> None:
+def check_place(file: Path) -> None:
     """UsageError unless `file` could be written where it is; nothing is touched."""
     folder = file.parent
     if file.is_dir():

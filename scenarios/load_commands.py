@@ -30,6 +30,17 @@ Sync = Annotated[
 ]
 Store = Annotated[str, typer.Option(help=f"{STORES}. Emptied: it may hold no wallets.")]
 Seed = Annotated[int, typer.Option(help="Decides accounts, amounts and order of operations.")]
+Mix = Annotated[str, typer.Option(help="Weights of withdraw, add, transfer, batch and balance.")]
+WorkMs = Annotated[
+    list[float] | None, typer.Option(help="Declared delay inside the locked section (repeatable).")
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(help="Keep the history for `check`: a Parquet file, or of several runs a folder."),
+]
+Boundaries = Annotated[
+    bool, typer.Option(help="Record and judge the steps of locks and transactions too.")
+]
 Expect = Annotated[Verdict | None, typer.Option(help="Exit 0 if this is the verdict.")]
 
 
@@ -37,13 +48,8 @@ def bench(
     lock: Locks = None,
     clients: Annotated[int, typer.Option(min=1, help="Clients in a closed loop.")] = 16,
     accounts: Annotated[str, typer.Option(help="hot, uniform:N or zipf:N.")] = "hot",
-    mix: Annotated[
-        str, typer.Option(help="Weights of withdraw, add, transfer, batch and balance.")
-    ] = "withdraw=1,add=1",
-    work_ms: Annotated[
-        list[float] | None,
-        typer.Option(help="Declared delay inside the locked section (repeatable)."),
-    ] = None,
+    mix: Mix = "withdraw=1,add=1",
+    work_ms: WorkMs = None,
     rounds_: Annotated[int, typer.Option("--rounds", min=1, help="Strategies take turns.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.05, help="Measured time of one run.")] = 1.0,
     warmup_s: Annotated[float, typer.Option(min=0.0, help="Discarded before each run.")] = 0.2,
@@ -53,12 +59,8 @@ def bench(
     postgres_data: PostgresData = None,
     seed: Seed = 0,
     pin: Annotated[bool, typer.Option(help="Keep each run on one core.")] = True,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep the history for `check`: a Parquet file, or of several runs a folder."
-        ),
-    ] = None,
+    record: Record = None,
+    boundaries: Boundaries = False,
     expect: Expect = None,
     as_json: Json = False,
 ) -> None:
@@ -89,6 +91,7 @@ def bench(
                 stores={dialect: store},
                 postgres_data=postgres_data,
                 record=record,
+                boundaries=boundaries,
                 on_progress=lambda run, done, of: advance(done, of, run.load.lock),
             )
         except rounds.Interrupted as cut:

@@ -17,14 +17,14 @@ from engine.recording import Ended, Kind
 from engine.verdicts import Break
 
 
-def check_against_log(asked: History, settled: Settled, budget: Budget) -> Found:
-    """Nothing to say without a log; `asked` is the history whose calls the violations name."""
+def check_against_log(settled: Settled, budget: Budget) -> Found:
+    """Judge what was answered by the log; without one there is nothing to say."""
     budget.check()
     log = settled.history.log
     if log is None:
         return Found()
-    parts = [_otherwise(settled), _strays(asked, settled)]
-    if asked.complete:
+    parts = [_otherwise(settled), _strays(settled)]
+    if settled.source.complete:
         parts.append(_forgotten(settled))
     return nothing_satisfied(together(*parts))
 
@@ -32,18 +32,22 @@ def check_against_log(asked: History, settled: Settled, budget: Budget) -> Found
 def _forgotten(settled: Settled) -> Found:
     """Changes that were acknowledged, and of which the log knows nothing."""
     history = settled.history
-    missing = settled.writes & (settled.row < 0)
+    missing = (settled.writes & (settled.row < 0)) | settled.torn
     calls = np.unique(history.call_of_entry()[missing])
     found = []
     for call in calls[:VIOLATIONS_MAX].tolist():
         entry = int(history.first[call]) + int(np.argmax(missing[history.first[call] :]))
         account, amount = int(history.account[entry]), int(history.amount[entry])
         lost = 0 if amount == MISSING else -amount
-        told = f"{named(history, call)} was acknowledged, but the log does not have it"
+        told = (
+            f"the log has {named(history, call)}, but not on this account"
+            if settled.torn[entry]
+            else f"{named(history, call)} was acknowledged, but the log does not have it"
+        )
         found.append(
             Violation(
                 Break.MONEY,
-                "forgotten",
+                "torn transfer" if settled.torn[entry] else "forgotten",
                 f"{shown_account(history, account)}: {told}" + made_or_lost(lost, history.decimals),
                 settled.asked(call),
                 account,
@@ -92,12 +96,12 @@ def _told_otherwise(settled: Settled, entry: int, call: int) -> Violation:
     )
 
 
-def _strays(asked: History, settled: Settled) -> Found:
+def _strays(settled: Settled) -> Found:
     """Rows of the log that nobody asked for, that were refused, or that stand in it again."""
     strays = settled.strays
     bad = np.flatnonzero(strays.wrong)
     found = [
-        _stray(asked, int(strays.row[at]), int(strays.call[at]), bool(strays.again[at]))
+        _stray(settled.source, int(strays.row[at]), int(strays.call[at]), bool(strays.again[at]))
         for at in bad[:VIOLATIONS_MAX]
     ]
     return Found(found, len(bad))

@@ -46,7 +46,6 @@ def check_arithmetic(settled: Settled, budget: Budget) -> Found:
         _told(settled, changed, lambda entry: _wrong(settled, of, entry)),
         _refusals(settled, of, seen & ~covered),
         _transfers(settled, of),
-        Found(settled.twice, len(settled.twice)),
     )
     return nothing_satisfied(together(*parts))
 

@@ -1,4 +1,4 @@
-"""From a history to what the event-ordered search asks of each account: actions and their events."""
+"""From a history to what the event-ordered search asks of an account: actions and their events."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -136,7 +136,8 @@ def _in_time(account: Ints, local: Ints, invoked: Ints, completed: Ints) -> tupl
 
 def _classified(history: History, answers_only: bool) -> _Entries:
     call = history.call_of_entry()
-    kind, ended, insufficient = (column[call] for column in (history.kind, *endings(history)))
+    call_ended, call_insufficient = endings(history)
+    kind, ended, insufficient = history.kind[call], call_ended[call], call_insufficient[call]
     before, after, amount, need = _known(history, kind, answers_only)
     question = (kind == Kind.BALANCE) | (kind == Kind.CHECK)
     refused = (ended == Ended.REFUSED) & insufficient
@@ -150,11 +151,13 @@ def _classified(history: History, answers_only: bool) -> _Entries:
     lacking = refused & ~has_before & (need > 0) & (debits == 1)
     pinned = changed & ok & has_before
     free = changed & ~pinned
-    conditions = [pinned, free, found, enough, lacking]
-    role = np.select(conditions, [_PINNED, _FREE, _SEEN, _SEEN, _SEEN], _NOTHING)
-    end = np.where(unknown, FOREVER, np.minimum(history.completed[call], FOREVER - 1))
+    # Where nothing was lacking, no balance explains the refusal.
     enough_seen = (need <= 0) | (has_before & (before >= need))
     covered = refused & (_per_call(history, ~enough_seen) == 0)[call]
+    conditions = [pinned, free, found, enough, lacking]
+    role = np.select(conditions, [_PINNED, _FREE, _SEEN, _SEEN, _SEEN], _NOTHING)
+    role = np.where(covered & (role == _NOTHING), _SEEN, role)
+    end = np.where(unknown, FOREVER, np.minimum(history.completed[call], FOREVER - 1))
     # Whoever begins below zero may still be given something.
     has_after, short = after != MISSING, (need > 0) & (before < need)
     return _Entries(
@@ -186,18 +189,23 @@ def endings(history: History) -> tuple[Ints, Mask]:
 
 
 def _known(history: History, kind: Ints, answers_only: bool) -> tuple[Ints, Ints, Ints, Ints]:
-    """Before, after, amount and need, each derived from the others where it is missing."""
-    before, after, amount = history.before, history.after, history.amount
-    both = (before != MISSING) & (after != MISSING)
-    amount = np.where((amount == MISSING) & both, after - before, amount)
+    before, after, amount, need = derived(history)
     if answers_only:
         hidden = kind != Kind.BALANCE
         before, after = (np.where(hidden, MISSING, column) for column in (before, after))
+    return before, after, amount, need
+
+
+def derived(history: History) -> tuple[Ints, Ints, Ints, Ints]:
+    """Before, after, amount and need per entry, each from the others where it is missing."""
+    before, after, amount = history.before, history.after, history.amount
+    both = (before != MISSING) & (after != MISSING)
+    amount = np.where((amount == MISSING) & both, after - before, amount)
     counted = amount != MISSING
-    derived = (before == MISSING) & (after != MISSING) & counted
-    before = np.where(derived, after - amount, before)
-    derived = (after == MISSING) & (before != MISSING) & counted
-    after = np.where(derived, before + amount, after)
+    gaps = (before == MISSING) & (after != MISSING) & counted
+    before = np.where(gaps, after - amount, before)
+    gaps = (after == MISSING) & (before != MISSING) & counted
+    after = np.where(gaps, before + amount, after)
     least = np.where(counted, np.maximum(0, -amount), 0)
     return before, after, amount, np.where(history.need == MISSING, least, history.need)
 

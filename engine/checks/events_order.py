@@ -1,4 +1,4 @@
-"""Is there an order of one account's calls that explains every answer? Configurations, event by event.
+"""Is there an order of one account's calls that explains every answer? Event by event.
 
 Lowe's just-in-time linearization (Testing for linearizability, 2016): events are replayed as the
 clock had them, and a call is given its place only when it returns, after those others that make
@@ -24,6 +24,9 @@ from engine.histories.columns import FOREVER
 CONFIGURATIONS_MAX = 200_000
 # Calls of unknown outcome are tried first among the last so many: most that happen do so soon.
 RECENT = 12
+# A first, quick search goes on with so many configurations, and tries so many sets of changes.
+SPARING_LIVE = 32
+SPARING_SETS = 64
 # Comparing configurations in pairs pays up to here.
 COMPARED_MAX = 500
 _CHECK_EVERY = 64
@@ -111,8 +114,7 @@ class _Search:
             if event >= 0:
                 self._invoked(event)
             elif not self._returned(~event):
-                pending = {action: bit for action, bit in self._bits.items()}
-                return Stuck(~event, tuple(self._live), pending)
+                return Stuck(~event, tuple(self._live), dict(self._bits))
         return None
 
     def _invoked(self, place: int) -> None:
@@ -147,8 +149,8 @@ class _Search:
             ready |= self._happened(self._actions[place], bit, waiting, bool(ready))
             if not ready:
                 return False
-            if self._free and self._one_opening and len(ready) > 1:
-                ready = self._undominated(ready)
+            if self._free and len(ready) > 1:
+                ready = self._fewer(ready)
         self._live = ready
         self._forget(place)
         return True
@@ -204,12 +206,12 @@ class _Search:
                     ready.add(((done | self._seen_at(after)) & ~bit, after))
                 case Free(amount, _) if amount > 0 or balance + amount >= 0:
                     ready.add((done | self._seen_at(balance + amount), balance + amount))
-            for after in self._next(action, bit, done, balance, allowed):
-                if after[0] & bit:
-                    ready.add((after[0] ^ bit, after[1]))
-                elif after not in known:
-                    known.add(after)
-                    stack.append(after)
+            for reached in self._next(action, bit, done, balance, allowed):
+                if reached[0] & bit:
+                    ready.add((reached[0] ^ bit, reached[1]))
+                elif reached not in known:
+                    known.add(reached)
+                    stack.append(reached)
         return ready
 
     def _next(
@@ -221,13 +223,21 @@ class _Search:
                 yield done | other | self._seen_at(after), after
         available = allowed & ~done & ~bit
         if available:
-            windows = list(self._asked_for(action, done, balance))
-            if windows:
-                for taken, total in minimal(self._sums_of(available).within(windows), self._budget):
-                    after = balance + total
-                    yield done | taken | self._seen_at(after), after
+            windows = list(self._asked_for(action, bit, done, balance))
+            for taken, total in self._sets(available, windows) if windows else ():
+                after = balance + total
+                yield done | taken | self._seen_at(after), after
 
-    def _asked_for(self, action: Action, done: int, balance: int) -> Iterator[Window]:
+    def _sets(self, available: int, windows: Sequence[Window]) -> list[tuple[int, int]]:
+        """Sets of changes that lead into one of the windows, none with another inside of it."""
+        sums = self._sums_of(available)
+        if not self._sparing:
+            return minimal(sums.within(windows), self._budget)
+        some, all_of_them = sums.some_within(windows, SPARING_SETS)
+        self.skipped |= not all_of_them
+        return minimal(some, self._budget)
+
+    def _asked_for(self, action: Action, bit: int, done: int, balance: int) -> Iterator[Window]:
         """By how much the balance would have to change for some pending call to have its place."""
         for before, others in self._pinned.items():
             if before != balance and any(not other & done for other in others):
@@ -237,7 +247,11 @@ class _Search:
                 yield value - balance, value - balance + 1
         for other, (low, high) in self._ranges.items():
             if not other & done:
-                yield low - balance, high - balance
+                if self._sparing and other != bit:
+                    # Wide ranges are led to in many ways, and most are come upon in any case.
+                    self.skipped = True
+                else:
+                    yield low - balance, high - balance
         if isinstance(action, Free) and action.amount < 0 and balance + action.amount < 0:
             yield -action.amount - balance, SUM_MAX
 
@@ -261,22 +275,29 @@ class _Search:
                 bits |= bit
         return bits
 
-    def _undominated(self, ready: set[Configuration]) -> set[Configuration]:
-        if len(ready) > COMPARED_MAX:
-            return ready
-        kept: list[int] = []
-        best: set[Configuration] = set()
+    def _fewer(self, ready: set[Configuration]) -> set[Configuration]:
+        """Without those that another can still become; if sparing, the most promising only."""
         changes = ~self._seen_bits
-        for done, balance in sorted(
+        if len(ready) > COMPARED_MAX and not self._sparing:
+            return ready
+        ordered = sorted(
             ready, key=lambda each: ((each[0] & changes).bit_count(), -each[0].bit_count())
-        ):
+        )
+        if self._one_opening:
+            ordered = self._undominated(ordered[:COMPARED_MAX])
+        self.skipped |= len(ordered) > SPARING_LIVE or len(ready) > COMPARED_MAX
+        return set(ordered[:SPARING_LIVE] if self._sparing else ordered)
+
+    def _undominated(self, ordered: list[Configuration]) -> list[Configuration]:
+        kept: list[Configuration] = []
+        changes = ~self._seen_bits
+        for done, balance in ordered:
             if not any(
                 not other & ~done & changes and not done & ~other & ~self._free_bits
-                for other in kept
+                for other, _ in kept
             ):
-                kept.append(done)
-                best.add((done, balance))
-        return best
+                kept.append((done, balance))
+        return kept
 
     def _tick(self, reached: int) -> None:
         self._steps += 1

@@ -7,7 +7,7 @@ from engine.checks.events_accounts import Projection
 from engine.checks.events_order import Free, Pinned, Seen, Stuck
 from engine.checks.telling import made_or_lost, money, named
 from engine.checks.verdict import Violation
-from engine.histories.columns import FOREVER, History
+from engine.histories.columns import History
 from engine.recording import Ended
 from engine.verdicts import Break
 
@@ -123,7 +123,8 @@ def _lost_update(history: History, projection: Projection, stuck: Stuck) -> Viol
     goes_on = [_found_later(projection, place) for place in pair]
     lost, winner = reversed(pair) if goes_on == [True, False] else pair
     taken, left = (actions[place] for place in (lost, winner))
-    assert isinstance(taken, Pinned) and isinstance(left, Pinned)
+    assert isinstance(taken, Pinned)
+    assert isinstance(left, Pinned)
     amount = taken.before - taken.after
 
     def shown(cents: int) -> str:

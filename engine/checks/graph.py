@@ -12,8 +12,6 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from engine.checks.chain import NOWHERE, OPENING, Chains, origin
 from engine.checks.settle import Settled
@@ -137,9 +135,13 @@ def _barriers(settled: Settled, calls: Ints, nodes: int) -> tuple[_Columns, int]
 
 def components(given: Edges) -> Ints:
     """For each node its strongly connected component, -1 where that is the node alone."""
+    # Loaded when it is needed: many a process that judges has nothing but single accounts.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends, size = (given.earlier, given.later), given.nodes
     ones = np.ones(len(given.earlier), np.bool_)
-    shape = (given.nodes, given.nodes)
-    graph = csr_array((ones, (given.earlier, given.later)), shape=shape)
+    graph = csr_array((ones, ends), (size, size))  # type: ignore[no-untyped-call]
     count, label = connected_components(graph, directed=True, connection="strong")
     if count == given.nodes:
         return np.full(given.nodes, -1)

@@ -15,8 +15,10 @@ from engine.checks.against_log import check_against_log
 from engine.checks.anomalies import check_graph
 from engine.checks.arithmetic import check_arithmetic
 from engine.checks.blackbox import check_blackbox
+from engine.checks.boundaries import check_boundaries
 from engine.checks.chain import Chains, chains
 from engine.checks.events import check_events
+from engine.checks.events_versions import infer_versions
 from engine.checks.links import check_links
 from engine.checks.searched import for_search
 from engine.checks.settle import Settled, settle
@@ -39,7 +41,7 @@ from engine.resident import memory_mb
 from engine.verdicts import Verdict
 
 ARITHMETIC, LEDGER, SWEEP, GRAPH = "arithmetic", "ledger", "version sweep", "transaction graph"
-EVENTS, BLACK_BOX = "event order", "black box"
+EVENTS, BLACK_BOX, BOUNDARIES = "event order", "black box", "boundaries"
 
 
 def judge(history: History, *, budget: Budget | None = None) -> Judgement:
@@ -75,6 +77,8 @@ class _Run:
             return
         self._open_ends(settled)
         self.lost = self._try("totals", lambda: lost_on(settled))
+        if self.history.events is not None and len(self.history.events.call):
+            self._layer(BOUNDARIES, lambda: check_boundaries(self.history, self.budget))
         self._layer(ARITHMETIC, lambda: check_arithmetic(settled, self.budget))
         try:
             made = chains(settled)
@@ -83,7 +87,9 @@ class _Run:
             self._layer(
                 LEDGER,
                 lambda: together(
-                    check_against_log(self.history, settled, self.budget), check_totals(settled)
+                    settled.keys,
+                    check_against_log(settled, self.budget),
+                    check_totals(settled),
                 ),
             )
             self._search(settled, decides=True)
@@ -94,7 +100,8 @@ class _Run:
         self._layer(
             LEDGER,
             lambda: together(
-                check_against_log(self.history, settled, self.budget),
+                settled.keys,
+                check_against_log(settled, self.budget),
                 check_links(settled, made, self.budget),
             ),
         )
@@ -124,9 +131,11 @@ class _Run:
         return replace(found, violations=new, count=len(new))
 
     def _search(self, settled: Settled, *, decides: bool) -> None:
-        searched, calls = for_search(self.history, settled)
-        writes = settled.writes & (settled.history.before == MISSING)
-        name, layer = (BLACK_BOX, check_blackbox) if writes.any() else (EVENTS, check_events)
+        searched, calls = for_search(settled)
+        if (settled.writes & (settled.history.before == MISSING)).any():
+            name, layer = BLACK_BOX, check_blackbox
+        else:
+            name, layer = EVENTS, _in_event_order
         self._layer(name, lambda: _renamed(layer(searched, self.budget), calls), decides=decides)
 
     def _open_ends(self, settled: Settled) -> None:
@@ -137,7 +146,8 @@ class _Run:
             )
         if not self.history.complete:
             self.notes.append("the final phase is incomplete: more may have happened")
-        self.undecided = bool(count) or not self.history.complete
+        # In a complete history an order may leave them out, as the layers find.
+        self.undecided = not self.history.complete
 
     def _layer(self, name: str, layer: Callable[[], Found], *, decides: bool = True) -> None:
         found = self._try(name, layer, decides=decides)
@@ -186,6 +196,24 @@ class _Run:
             },
             consistent=min((each.moment() for each in violations), default=self.history.calls),
         )
+
+
+def _in_event_order(history: History, budget: Budget) -> Found:
+    """The event-ordered search; across accounts, the graph of the only versions there can be."""
+    try:
+        return check_events(history, budget)
+    except CannotSay:
+        forced = infer_versions(history)
+        if forced is None:
+            raise
+    nowhere = np.full(len(history.accounts), MISSING)
+    settled = settle(replace(forced, log=None, final_versions=nowhere))
+    made = chains(settled)
+    return together(
+        check_links(settled, made, budget),
+        check_versions(settled, made, budget),
+        check_graph(settled, made, budget),
+    )
 
 
 def _gist(violation: Violation) -> tuple[str, int, frozenset[int]]:

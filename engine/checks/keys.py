@@ -1,7 +1,8 @@
 """One effect for each idempotency key: its attempts become one call, or were applied twice.
 
 An attempt may be answered with the receipt of another. The effect lies between the first attempt's
-invocation (where the log tells which attempt it was, that one's) and the first answer. Calls of one operation id are attempts at one operation as well.
+invocation (where the log tells which attempt it was, that one's) and the first answer. Calls of one
+operation id are attempts at one operation as well.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.checks.telling import made_or_lost, named
-from engine.checks.verdict import VIOLATIONS_MAX, Violation
+from engine.checks.verdict import VIOLATIONS_MAX, Found, Level, Violation
 from engine.histories.columns import FOREVER, MISSING, History, Ints
 from engine.recording import Ended
 from engine.verdicts import Break
@@ -22,7 +23,8 @@ Mask = NDArray[np.bool_]
 class Attempts:
     """Which calls remain, one for each effect, and (per call) when and as what they happened.
 
-    `again`: effects that should not be, since their key has one already.
+    `again`: effects that should not be, since their key has one already; `twice` tells of them, and
+    `early` of receipts that were given before their effect can have been.
     """
 
     kept: Mask
@@ -31,6 +33,7 @@ class Attempts:
     completed: Ints
     again: Mask
     twice: tuple[Violation, ...] = ()
+    early: tuple[Violation, ...] = ()
 
 
 def one_effect_per_key(history: History, attempted: Mask, ended: Ints, logged: Mask) -> Attempts:
@@ -84,7 +87,10 @@ def _joined(
         _applied_twice(history, int(members[leader[place]]), int(members[place]))
         for place in twice[np.argsort(members[twice])][:VIOLATIONS_MAX]
     )
-    return Attempts(kept, operation, invoked, completed, again, found)
+    early = leaders[completed[leaders] < invoked[leaders]]
+    completed[early] = invoked[early]
+    told = tuple(_answered_before(history, int(call)) for call in early[:VIOLATIONS_MAX])
+    return Attempts(kept, operation, invoked, completed, again, found, told)
 
 
 def _groups(history: History) -> Ints:
@@ -111,17 +117,80 @@ def _other_operation(history: History, members: Ints, leader: Ints) -> Mask:
 def _differ(history: History, members: Ints, leaders: Ints) -> Mask:
     """Whether two attempts asked for, or were answered with, different things."""
     width = np.diff(history.first)
-    differ = width[members] != width[leaders]
+    differ: Mask = width[members] != width[leaders]
+    # Receipts may name their accounts in any order.
+    order = np.lexsort((history.account, history.call_of_entry()))
+    columns = [
+        getattr(history, name)[order]
+        for name in ("account", "amount", "before", "after", "version")
+    ]
     differ |= history.kind[members] != history.kind[leaders]
     for entry in range(int(width[members].max(initial=0))):
         both = np.flatnonzero(~differ & (width[members] > entry))
         here, there = history.first[members[both]] + entry, history.first[leaders[both]] + entry
-        for name in ("account", "amount", "before", "after", "version"):
-            column = getattr(history, name)
+        for column in columns:
             ours, theirs = column[here], column[there]
             known = (ours != MISSING) & (theirs != MISSING)
             differ[both] |= known & (ours != theirs)
     return differ
+
+
+def _answered_before(history: History, call: int) -> Violation:
+    return Violation(
+        Break.ORDER,
+        "early answer-realtime",
+        f"{named(history, call)} was answered before the call of its key was invoked that the log"
+        " says it was",
+        (call,),
+    )
+
+
+def check_keys(history: History, refused: Mask, attempts: Attempts) -> Found:
+    """What is wrong with the keys. `refused`: changes that were refused for too little.
+
+    A key that stands for an effect gives its receipt; "too little" is no answer any more.
+    """
+    late = np.flatnonzero(refused & (history.key >= 0))
+    granted = np.flatnonzero(attempts.kept & (history.ended == Ended.OK) & (history.key >= 0))
+    found = [*attempts.twice, *attempts.early]
+    if len(late) and len(granted):
+        granted = granted[np.argsort(history.key[granted], kind="stable")]
+        keys = history.key[granted]
+        success = granted[np.minimum(np.searchsorted(keys, history.key[late]), len(keys) - 1)]
+        mine = history.key[success] == history.key[late]
+        saw = mine & _saw(history, late, success)
+        after = mine & (attempts.completed[success] < history.invoked[late])
+        after &= history.clock[success] == history.clock[late]
+        found += [
+            _forgotten_key(history, int(success[at]), int(late[at]), saw=bool(saw[at]))
+            for at in np.flatnonzero(saw | after)
+        ]
+    found.sort(key=Violation.moment)
+    timely = all(violation.anomaly.endswith("-realtime") for violation in found)
+    level = Level.SERIALIZABLE if timely else Level.NONE
+    return Found(found[:VIOLATIONS_MAX], len(found), level if found else None)
+
+
+def _saw(history: History, late: Ints, success: Ints) -> Mask:
+    """Whether a refused call saw, of its first account, what the granted one had written."""
+    width = np.diff(history.first)
+    told = (width[late] > 0) & (width[success] > 0)
+    here, there = history.first[late[told]], history.first[success[told]]
+    seen, written = history.version[here], history.version[there]
+    known = (seen != MISSING) & (written != MISSING)
+    same = history.account[here] == history.account[there]
+    told[told] = known & same & (seen >= written)
+    return told
+
+
+def _forgotten_key(history: History, granted: int, refused: int, *, saw: bool) -> Violation:
+    return Violation(
+        Break.ORDER,
+        "forgotten key" if saw else "forgotten key-realtime",
+        f"{named(history, refused)} was refused for too little, though {named(history, granted)}"
+        " had been granted under the same idempotency key",
+        (granted, refused),
+    )
 
 
 def _applied_twice(history: History, once: int, again: int) -> Violation:

@@ -3,13 +3,24 @@
 Where a change began from a balance that others had changed by then, their writes were lost.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.checks.chain import NOWHERE, OPENING, Chains, origin
 from engine.checks.settle import Settled
 from engine.checks.telling import made_or_lost, money, named, shown_account
-from engine.checks.verdict import VIOLATIONS_MAX, Budget, Found, Level, Link, Violation
+from engine.checks.verdict import (
+    VIOLATIONS_MAX,
+    Budget,
+    CannotSay,
+    Found,
+    Level,
+    Link,
+    Violation,
+)
 from engine.histories.columns import MISSING
 from engine.verdicts import Break
 
@@ -34,17 +45,20 @@ def check_links(settled: Settled, made: Chains, budget: Budget) -> Found:
         ((from_where != NOWHERE) & (from_where != made.source[bad]) & broken[bad]).all()
     )
     level = (Level.READ_COMMITTED if mere else Level.NONE) if len(bad) or ends else None
-    notes = _notes(settled, gaps & excused)
-    return Found((told + ends)[:VIOLATIONS_MAX], len(bad) + len(ends), level, notes)
+    count = len(bad) + len(ends)
+    if not count:
+        _demand_decided(settled, made, gaps)
+    return Found((told + ends)[:VIOLATIONS_MAX], count, level)
 
 
-def _notes(settled: Settled, gaps: Mask) -> tuple[str, ...]:
-    if not gaps.any():
-        return ()
-    return (
-        f"{gaps.sum():,} versions are missing, which {len(settled.undecided):,} calls without"
-        " an answer may have written",
-    )
+def _demand_decided(settled: Settled, made: Chains, gaps: Mask) -> None:
+    """CannotSay if calls without an answer may have filled a gap, or led to another balance."""
+    excused = int(gaps.sum()) + sum(1 for _ in _differing_ends(settled, made, decided=False))
+    if excused:
+        raise CannotSay(
+            f"{excused:,} gaps are left, which {len(settled.undecided):,} calls without an answer"
+            " may explain"
+        )
 
 
 def _told(settled: Settled, made: Chains, place: int, source: int) -> Violation:
@@ -154,63 +168,57 @@ def asked_links(settled: Settled, links: tuple[Link, ...]) -> tuple[Link, ...]:
 
 def _ends(settled: Settled, made: Chains) -> list[Violation]:
     """Accounts that hold something else in the end than the last change left."""
+    return [_wrong_end(settled, end) for end in _differing_ends(settled, made, decided=True)]
+
+
+class _End(NamedTuple):
+    """How an account should end, and the call that left it so, -1 for the opening."""
+
+    account: int
+    writer: int
+    balance: int
+    version: int
+
+
+def _differing_ends(settled: Settled, made: Chains, *, decided: bool) -> Iterator[_End]:
+    """Ends that are not as they should be, of accounts on which everything is decided, or not."""
     history = settled.history
-    if not len(made):
-        return _untouched(settled, np.ones(len(history.accounts), np.bool_))
-    last = np.flatnonzero(np.append(made.start[1:], True))
-    account = made.account[last]
-    left = np.where(made.writes[last], made.after[last], made.held[last])
-    stood = np.where(made.writes[last], made.version[last], made.stood[last])
-    final, version = history.finals[account], history.final_versions[account]
-    decided = settled.undecided_on[account] == 0
-    wrong = (final != MISSING) & (left != MISSING) & (final != left)
-    behind = (version != MISSING) & (stood != MISSING) & (version != stood)
-    found = [
-        _wrong_end(settled, made, int(last[at]), int(left[at]), int(stood[at]))
-        for at in np.flatnonzero((wrong | behind) & decided)
-    ]
-    untouched = np.ones(len(history.accounts), np.bool_)
-    untouched[account] = False
-    return found + _untouched(settled, untouched)
+    accounts = np.arange(len(history.accounts))
+    writer = np.full(len(accounts), OPENING)
+    balance, version = history.openings.copy(), history.opening_versions.copy()
+    if len(made):
+        last = np.flatnonzero(np.append(made.start[1:], True))
+        at = made.account[last]
+        written = np.where(made.writes[last], last, made.source[last])
+        writer[at] = np.where(written == OPENING, OPENING, made.call[written])
+        balance[at] = np.where(made.writes[last], made.after[last], made.held[last])
+        version[at] = np.where(made.writes[last], made.version[last], made.stood[last])
+    final, final_version = history.finals, history.final_versions
+    wrong = (final != MISSING) & (balance != MISSING) & (final != balance)
+    wrong |= (final_version != MISSING) & (version != MISSING) & (final_version != version)
+    wrong &= (settled.undecided_on == 0) == decided
+    for account in np.flatnonzero(wrong).tolist():
+        yield _End(account, int(writer[account]), int(balance[account]), int(version[account]))
 
 
-def _wrong_end(settled: Settled, made: Chains, place: int, left: int, stood: int) -> Violation:
-    history, account = settled.history, int(made.account[place])
-    writer = place if made.writes[place] else int(made.source[place])
-    calls = () if writer == OPENING else (int(made.call[writer]),)
-    who = named(history, calls[0]) + " left" if calls else "the account opened with"
-    final, version = int(history.finals[account]), int(history.final_versions[account])
-    amount, digits = (final - left if final != MISSING else 0), history.decimals
+def _wrong_end(settled: Settled, end: _End) -> Violation:
+    history, digits = settled.history, settled.history.decimals
+    opened = end.writer == OPENING
+    who = "the account opened with" if opened else f"{named(history, end.writer)} left"
+    final = int(history.finals[end.account])
+    amount = final - end.balance if MISSING not in (final, end.balance) else 0
     if amount:
-        told = f"{who} {money(left, digits)}, but in the end it holds {money(final, digits)}"
+        told = f"{who} {money(end.balance, digits)}, but in the end it holds {money(final, digits)}"
     else:
-        told = f"{who} version {stood}, but in the end it is at version {version}"
+        told = (
+            f"{who} version {end.version}, but in the end it is at version"
+            f" {history.final_versions[end.account]}"
+        )
     return Violation(
         Break.MONEY,
         "wrong balance",
-        f"{shown_account(history, account)}: {told}" + made_or_lost(amount, digits),
-        settled.asked(*calls),
-        account,
+        f"{shown_account(history, end.account)}: {told}" + made_or_lost(amount, digits),
+        () if opened else settled.asked(end.writer),
+        end.account,
         amount,
     )
-
-
-def _untouched(settled: Settled, mask: Mask) -> list[Violation]:
-    """Accounts that nobody is known to have changed, and that hold another balance in the end."""
-    history = settled.history
-    mask = mask & (history.finals != MISSING) & (history.openings != MISSING)
-    mask &= (history.finals != history.openings) & (settled.undecided_on == 0)
-    return [
-        Violation(
-            Break.MONEY,
-            "wrong balance",
-            f"{shown_account(history, account)}: opened with"
-            f" {money(int(history.openings[account]), history.decimals)}, holds"
-            f" {money(int(history.finals[account]), history.decimals)} in the end, and nothing"
-            " is known to have changed it",
-            (),
-            account,
-            int(history.finals[account] - history.openings[account]),
-        )
-        for account in np.flatnonzero(mask).tolist()
-    ]

@@ -106,15 +106,16 @@ def _before_the_history(history: History) -> Mask:
 
 
 def append_rows(
-    settled: History, asked: History, calls: Ints, row: Ints, happened: Mask, strays: Rows
-) -> tuple[History, Ints, Ints, Mask, Mask]:
+    settled: History, asked: History, calls: Ints, row: Ints, strays: Rows
+) -> tuple[History, Ints, Ints, Mask]:
     """Let the operations that only the log tells of join the history, at an unknown time.
 
-    Each begins when its call was invoked, if there was one, and never ends.
+    Each begins when its call was invoked, if there was one, and never ends. Also returns which of
+    all calls should not have happened.
     """
     log = asked.log
     if log is None or not len(strays.row):
-        return settled, calls, row, happened, np.zeros(settled.calls, np.bool_)
+        return settled, calls, row, np.zeros(settled.calls, np.bool_)
     # A row that repeats another is an effect of its own.
     apart = np.cumsum(strays.again)
     group = log.operation[strays.row] + apart * (len(asked.operations) + 1)
@@ -153,7 +154,6 @@ def append_rows(
         history,
         np.concatenate((calls, called)),
         np.concatenate((row, strays.row)),
-        np.concatenate((happened, np.ones(len(lead), np.bool_))),
         np.concatenate((np.zeros(settled.calls, np.bool_), strays.wrong[starts])),
     )
 

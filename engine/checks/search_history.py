@@ -51,8 +51,8 @@ def check_search(history: History, budget: Budget) -> Found:
 def _groups(history: History) -> Iterator[list[int]]:
     """Accounts that calls touch together, directly or by way of others."""
     call, count = history.call_of_entry(), len(history.accounts)
-    shape = (count + history.calls, count + history.calls)
-    touched = coo_array((np.ones(history.entries), (history.account, count + call)), shape=shape)
+    size, ends = count + history.calls, (history.account, count + call)
+    touched = coo_array((np.ones(history.entries), ends), (size, size))  # type: ignore[no-untyped-call]
     _, groups = connected_components(touched, directed=False)
     order = np.argsort(groups[:count], kind="stable")
     bounds = np.flatnonzero(np.diff(groups[:count][order])) + 1
@@ -105,13 +105,13 @@ def _step(balances: _Balances, asked: _Asked, accepted: object) -> tuple[bool, _
         told = (before in (MISSING, balance)) and (after in (MISSING, left))
         if not told and accepted is not UNANSWERED:
             return False, balances
-        short |= 0 < need and balance < need
+        short |= need > 0 and balance < need
         held[account] = left
     return short == (accepted is False), tuple(held)
 
 
 def _operations(history: History, accounts: list[int]) -> list[Operation]:
-    """The calls on these accounts that an order has to explain, and last what is held in the end."""
+    """The calls on these accounts that an order has to explain, and what is held in the end."""
     places = {account: place for place, account in enumerate(accounts)}
     ended, too_little = endings(history)
     mine = np.isin(history.account, accounts)
@@ -139,12 +139,11 @@ def _operations(history: History, accounts: list[int]) -> list[Operation]:
 def _parts(history: History, call: int, places: dict[int, int]) -> Iterator[_Part]:
     first, after_last = int(history.first[call]), int(history.first[call + 1])
     columns = (history.account, history.amount, history.need, history.before, history.after)
-    for account, amount, need, before, after in zip(
+    for account, told, needed, before, after in zip(
         *(column[first:after_last].tolist() for column in columns), strict=True
     ):
-        if amount == MISSING and MISSING not in (before, after):
-            amount = after - before
+        amount = after - before if told == MISSING and MISSING not in (before, after) else told
         if amount == MISSING:
-            raise CannotSay(f"{named(history, call)} does not say by how much it changed what")
-        need = max(0, -amount) if need == MISSING else need
+            raise CannotSay(f"{named(history, call)} does not say by how much it changed")
+        need = max(0, -amount) if needed == MISSING else needed
         yield _Part(places[account], amount, need, before, after)

@@ -11,12 +11,12 @@ from engine.histories.columns import FOREVER, PER_CALL, PER_ENTRY, History, Ints
 from engine.recording import Ended
 
 
-def for_search(asked: History, settled: Settled) -> tuple[History, Ints]:
+def for_search(settled: Settled) -> tuple[History, Ints]:
     """Calls to be ordered, by invocation, and for each its place in the history asked about.
 
     Undecided calls are unknown and never answered; keys are settled, and gone.
     """
-    history, calls = settled.history, settled.calls
+    asked, history, calls = settled.source, settled.history, settled.calls
     ended = history.ended
     if len(settled.undecided):
         mask = np.zeros(asked.calls, np.bool_)

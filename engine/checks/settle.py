@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.checks.keys import Attempts, one_effect_per_key
+from engine.checks.keys import Attempts, check_keys, one_effect_per_key
 from engine.checks.logged import Rows, append_rows, match_rows
-from engine.checks.verdict import Violation
+from engine.checks.verdict import Found
 from engine.errors import SystemFault
 from engine.histories.columns import FOREVER, INSUFFICIENT, MISSING, History, Ints
 from engine.recording import Ended, Kind
@@ -40,8 +40,10 @@ class Settled:
     history that was asked about, -1 for operations that only the log knows. `extra`: calls whose
     effect should not be (of a key that has one already, or that nobody asked for). `writes`: for
     each entry, whether it wrote a version (else it only saw one); `row`: its row in the log, -1
-    for none. `undecided`: places (in the history asked about) of calls that may still happen, and
-    `undecided_on`: how many of them touch each account. `twice`: keys applied twice.
+    for none; `torn`: the log has the call, but not on this account. `undecided`: places (in the
+    history asked about) of calls that may still happen, and `undecided_on`: how many of them touch
+    each account. `source`: the history asked about, and
+    `aborted`: its changes that never happened. `keys`: what is wrong with idempotency keys.
     """
 
     history: History
@@ -49,9 +51,12 @@ class Settled:
     writes: Mask
     row: Ints
     extra: Mask
+    torn: Mask
     undecided: Ints
     undecided_on: Ints
-    twice: tuple[Violation, ...]
+    source: History
+    aborted: Mask
+    keys: Found
     strays: Rows
 
     def asked(self, *calls: int) -> tuple[int, ...]:
@@ -76,40 +81,37 @@ def settle(history: History) -> Settled:
     open_ended = unknown & ~happened
     if history.log is not None and history.complete:
         open_ended[:] = False
-    seen = (asks & (ended == Ended.OK)) | _says_too_little(history, ended)
-    kept = happened | seen
+    short = _says_too_little(history, ended)
+    kept = happened | short | (asks & (ended == Ended.OK))
     settled, calls = _kept(_regrouped(history, attempts), kept)
-    entries, strays = match_rows(settled, history, happened[calls])
-    return _finish(history, settled, calls, happened[calls], entries, strays, open_ended, attempts)
-
-
-def _finish(
-    asked: History,
-    settled: History,
-    calls: Ints,
-    happened: Mask,
-    row: Ints,
-    strays: Rows,
-    open_ended: Mask,
-    attempts: Attempts,
-) -> Settled:
-    extra = attempts.again[calls]
-    settled, calls, row, happened, stray = append_rows(settled, asked, calls, row, happened, strays)
-    extra = np.concatenate((extra, stray[len(extra) :]))
-    settled = _opened(_filled(settled, row), happened)
+    row, strays = match_rows(settled, history, happened[calls])
+    settled, calls, row, extra = append_rows(settled, history, calls, row, strays)
+    extra |= np.append(attempts.again, False)[calls]
+    effects = np.append(happened, True)[calls] | extra
+    settled = _opened(_filled(settled, row), effects)
+    writes = _writes(settled, effects, row)
+    torn = np.repeat(np.append(unknown, False)[calls] & ~extra, np.diff(settled.first))
+    torn &= writes & (row < 0)
     undecided = np.flatnonzero(open_ended)
-    on = np.repeat(open_ended, np.diff(asked.first))
     return Settled(
         history=settled,
         calls=calls,
-        writes=_writes(settled, happened, row),
+        writes=writes & ~torn,
         row=row,
         extra=extra,
+        torn=torn,
         undecided=undecided,
-        undecided_on=np.bincount(asked.account[on], minlength=len(asked.accounts)),
-        twice=attempts.twice,
+        undecided_on=_undecided_on(history, open_ended),
+        source=history,
+        aborted=~asks & ~happened & ~open_ended & attempts.kept,
+        keys=check_keys(history, short & ~asks, attempts),
         strays=strays,
     )
+
+
+def _undecided_on(history: History, open_ended: Mask) -> Ints:
+    on = np.repeat(open_ended, np.diff(history.first))
+    return np.bincount(history.account[on], minlength=len(history.accounts))
 
 
 def _numbered(history: History) -> History:
@@ -138,17 +140,18 @@ def _endings(history: History) -> Ints:
 def _says_too_little(history: History, ended: Ints) -> Mask:
     too_little = np.array([code == INSUFFICIENT for code in history.codes] or [False])
     answered_no = (history.kind == Kind.CHECK) & (history.code == 0)
-    return (ended == Ended.REFUSED) & (too_little[history.code] | answered_no)
+    return np.asarray((ended == Ended.REFUSED) & (too_little[history.code] | answered_no))
 
 
 def _opened_before(history: History) -> Mask:
     """Calls that opened an account whose opening is known: the history begins after them."""
-    opens = history.kind == Kind.OPEN
+    opens = np.asarray(history.kind == Kind.OPEN)
     if not opens.any():
         return opens
     opening = history.openings[history.account] != MISSING
     behind = opening & (history.version <= history.opening_versions[history.account])
-    return opens & (np.bincount(history.call_of_entry()[behind], minlength=history.calls) > 0)
+    calls = np.bincount(history.call_of_entry()[behind], minlength=history.calls)
+    return np.asarray(opens & (calls > 0))
 
 
 def _regrouped(history: History, attempts: Attempts) -> History:

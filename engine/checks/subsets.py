@@ -59,33 +59,45 @@ class Sums:
 
         Raises Exceeded beyond WAYS_MAX.
         """
+        found, all_of_them = self.some_within(windows, WAYS_MAX)
+        if not all_of_them:
+            raise Exceeded(f"more than {WAYS_MAX:,} sets of pending changes explain one answer")
+        return found
+
+    def some_within(
+        self, windows: Sequence[Window], most: int
+    ) -> tuple[list[tuple[int, int]], bool]:
+        """At most so many of them, and whether these are all."""
         found: list[tuple[int, int]] = []
         some = max(1, _AT_ONCE // len(self._left))
         for start in range(0, len(windows), some):
-            found += self._within(np.array(windows[start : start + some], np.int64))
-            if len(found) > WAYS_MAX:
-                raise _too_many_ways()
+            more, all_of_them = self._within(np.array(windows[start : start + some]), most)
+            found += more
+            if not all_of_them or len(found) > most:
+                return found[:most], False
             if len(self._left) > 2**12:
                 self._budget.check()
-        return found
+        return found, True
 
-    def _within(self, windows: Ints) -> list[tuple[int, int]]:
+    def _within(self, windows: Ints, most: int) -> tuple[list[tuple[int, int]], bool]:
         lows, highs = windows[:, :1], windows[:, 1:]
-        first = np.searchsorted(self._right, lows - self._left)
+        first = self._right.searchsorted(lows - self._left)
         # Most find nothing at all, so where each ends is asked only where it begins.
         least = self._right.take(first, mode="clip")
-        window, left = np.nonzero((least < highs - self._left) & (first < len(self._right)))
+        window, left = np.nonzero((least < highs - self._left) & (least >= lows - self._left))
         if not len(left):
-            return []
+            return [], True
         first = first[window, left]
-        ways = np.searchsorted(self._right, highs[window, 0] - self._left[left]) - first
-        if ways.sum() > WAYS_MAX:
-            raise _too_many_ways()
+        ways = self._right.searchsorted(highs[window, 0] - self._left[left]) - first
+        total = int(ways.sum())
+        if total > most:
+            ways = np.minimum(ways, -(-most // len(ways)))
+            ways[most:] = 0
         left = np.repeat(left, ways)
         right = np.repeat(first - (np.cumsum(ways) - ways), ways) + np.arange(len(left))
         sums = (self._left[left] + self._right[right]).tolist()
         places = (self._left_places[left] | self._right_places[right]).tolist()
-        return list(zip(map(self._named, places), sums, strict=True))
+        return list(zip(map(self._named, places), sums, strict=True)), total <= most
 
     def _named(self, places: int) -> int:
         """The items' own bits for a set of places."""
@@ -94,10 +106,6 @@ class Sums:
             bits |= self._bits[(places & -places).bit_length() - 1]
             places &= places - 1
         return bits
-
-
-def _too_many_ways() -> Exceeded:
-    return Exceeded(f"more than {WAYS_MAX:,} sets of pending changes explain one answer")
 
 
 def _all_sums(equal: Iterable[tuple[int, list[int]]]) -> tuple[Ints, Ints]:

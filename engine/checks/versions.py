@@ -16,7 +16,7 @@ from engine.checks.chain import NOWHERE, Chains, origin
 from engine.checks.links import asked_links
 from engine.checks.settle import Settled
 from engine.checks.telling import money, named, shown_account
-from engine.checks.verdict import VIOLATIONS_MAX, Budget, Found, Level, Link, Violation
+from engine.checks.verdict import VIOLATIONS_MAX, Budget, CannotSay, Found, Level, Link, Violation
 from engine.histories.columns import FOREVER, MISSING, Ints
 from engine.verdicts import Break
 
@@ -56,10 +56,16 @@ def _invented(settled: Settled, made: Chains) -> Ints:
     if not len(doubtful):
         return doubtful
     found = origin(made, doubtful)
-    # A version that nobody is known to have written may be that of a call without an answer.
-    excused = made.gaps[doubtful] & (settled.undecided_on[made.account[doubtful]] > 0)
     unseen = made.before[doubtful] == MISSING
-    return doubtful[np.where(unseen, made.gaps[doubtful], found == NOWHERE) & ~excused]
+    invented = np.where(unseen, made.gaps[doubtful], found == NOWHERE)
+    # A version that nobody is known to have written may be that of a call without an answer.
+    excused = invented & made.gaps[doubtful]
+    excused &= settled.undecided_on[made.account[doubtful]] > 0
+    if excused.any() and (excused == invented).all():
+        raise CannotSay(
+            f"{excused.sum():,} answers show versions that nobody is known to have written"
+        )
+    return doubtful[invented & ~excused]
 
 
 def _invented_read(settled: Settled, made: Chains, place: int) -> Violation:
@@ -72,13 +78,29 @@ def _invented_read(settled: Settled, made: Chains, place: int) -> Violation:
         told = f"which held {money(held, history.decimals)}"
     else:
         told = "which nobody wrote"
+    aborted = _aborted_source(settled, account, before - held)
+    if MISSING in (before, held) or aborted is None:
+        anomaly, calls = "invented read", settled.asked(call)
+    else:
+        anomaly, calls = "G1a", (aborted, *settled.asked(call))
+        told += f": so it would be after {named(settled.source, aborted)}, which never happened"
     return Violation(
         Break.READS,
-        "invented read",
+        anomaly,
         f"{shown_account(history, account)}: {saw}, {told}",
-        settled.asked(call),
+        calls,
         account,
     )
+
+
+def _aborted_source(settled: Settled, account: int, amount: int) -> int | None:
+    """The first call that never happened and would have changed the account by so much."""
+    source = settled.source
+    aborted = np.repeat(settled.aborted, np.diff(source.first))
+    hit = aborted & (source.account == account) & (source.amount == amount)
+    if not amount or not hit.any():
+        return None
+    return int(np.searchsorted(source.first, np.argmax(hit), side="right")) - 1
 
 
 def _out_of_order(settled: Settled, made: Chains) -> tuple[Ints, Ints]:

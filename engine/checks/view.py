@@ -6,6 +6,7 @@ Numbers come out as plain integers and names as texts, for `reports`, which know
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ Curve = tuple[str, Sequence[int], Sequence[int]]
 def view_of(
     history: History, judgement: Judgement, *, title: str = "", calls_max: int = CALLS_MAX
 ) -> HistoryView:
-    """The history as it is shown: all of it, or `calls_max` calls around the first violation.
+    """The history as it is shown: all of it, or `calls_max` calls around what is wrong.
 
     `title` says where the history comes from. The calls of every listed violation are shown, as
     long as they are not more than `calls_max` themselves.
@@ -43,19 +44,11 @@ def view_of(
     shown = history.keep(np.isin(np.arange(history.calls), places))
     clients, client = _named(history.clients, shown.client)
     accounts, account = _named(history.accounts, shown.account)
-    number = {place: number for number, place in enumerate(places.tolist())}
-    account_number = {name: number for number, name in enumerate(accounts)}
-    violations = tuple(
-        _violation(
-            each,
-            number,
-            account=account_number.get(history.accounts[each.account], -1)
-            if each.account >= 0
-            else -1,
-            at_ns=_moment(each, ends),
-        )
-        for each in wrong
+    numbers = _Numbers(
+        {place: number for number, place in enumerate(places.tolist())},
+        {name: number for number, name in enumerate(accounts)},
     )
+    violations = tuple(_violation(each, history, numbers, ends) for each in wrong)
     money = _money(history, judgement, gaps, ends)
     begins = [violation.at_ns for violation in violations] + [at[0] for _, at, _ in money[:1]]
     return HistoryView(
@@ -134,17 +127,27 @@ def _notes(history: History, timed: bool) -> list[str]:
 
 
 def _window(calls: int, violations: Sequence[Violation], calls_max: int) -> Ints:
-    """The places of the calls to show, ascending: those involved, then the nearest to the first."""
+    """The places of the calls to show, ascending: those involved, and those that are near to them.
+
+    Half of them are around the first violation, the others around all the rest.
+    """
     if calls <= calls_max:
         return np.arange(calls)
+    first = next((each.calls for each in violations if each.calls), (0,))
     involved = [place for violation in violations for place in violation.calls]
-    first = np.array(next((each.calls for each in violations if each.calls), (0,)))
-    # Distance to the nearest of a few places; a cycle is short, a listed chain bounded.
-    distance = np.full(calls, calls)
-    for place in first[:calls_max]:
-        np.minimum(distance, np.abs(np.arange(calls) - place), out=distance)
-    distance[involved] = 0
-    return np.sort(np.argsort(distance, kind="stable")[:calls_max])
+    near = _distances(calls, first)
+    if len(involved) > len(first):
+        near = np.minimum(near, len(violations) * _distances(calls, involved))
+    return np.sort(np.argsort(near, kind="stable")[:calls_max])
+
+
+def _distances(calls: int, places: Sequence[int]) -> Ints:
+    """For each call how far, in calls, the nearest of `places` is."""
+    near = np.sort(places)
+    every = np.arange(calls)
+    after = np.searchsorted(near, every)
+    below, above = near[np.maximum(after - 1, 0)], near[np.minimum(after, len(near) - 1)]
+    return np.asarray(np.minimum(np.abs(every - below), np.abs(above - every)))
 
 
 def _named(names: Names, used: Ints) -> tuple[tuple[str, ...], list[int]]:
@@ -165,23 +168,32 @@ def _moment(violation: Violation, ends: Ints) -> int:
     return int(ends[list(violation.calls)].max() if violation.calls else ends.max(initial=0))
 
 
+class _Numbers(NamedTuple):
+    """Calls (by place) and accounts (by name) of a history, numbered as they are shown."""
+
+    calls: Mapping[int, int]
+    accounts: Mapping[str, int]
+
+
 def _violation(
-    violation: Violation, number: Mapping[int, int], *, account: int, at_ns: int
+    violation: Violation, history: History, numbers: _Numbers, ends: Ints
 ) -> ViewedViolation:
-    """The violation, with its calls as their numbers among those shown."""
+    """The violation in terms of what is shown."""
+    account = history.accounts[violation.account] if violation.account >= 0 else None
+    number = numbers.calls
     return ViewedViolation(
         kind=violation.kind,
         anomaly=violation.anomaly,
         message=violation.message,
         calls=tuple(number[place] for place in violation.calls if place in number),
-        account=account,
+        account=-1 if account is None else numbers.accounts.get(account, -1),
         amount=violation.amount,
         links=tuple(
             (number[link.earlier], number[link.later], link.why)
             for link in violation.links
             if link.earlier in number and link.later in number
         ),
-        at_ns=at_ns,
+        at_ns=_moment(violation, ends),
     )
 
 

@@ -146,6 +146,7 @@ class Automaton:
         node = Node()
         node.name, node.order, node.background = program.name, number, False
         node.after = tuple(self._names[name] for name in program.after)
+        self.particular = self.particular or bool(node.after)
         node.shielded, node.backoffs = False, 0
         node.origin, node.via = number, None
         return self._end(node, solo) if solo.lane.ended else self._place(node, solo)
@@ -174,15 +175,16 @@ class Automaton:
             node.shielded = shield or origin.shielded
             node.backoffs = origin.backoffs
         node.origin, node.via = origin, (given, memory)
+        ended = solo.lane.ended
         outcome = Outcome(
-            self._end(node, solo) if solo.lane.ended else self._place(node, solo),
+            self._end(node, solo) if ended else self._place(node, solo),
             did.changed,
             did.released,
             did.opened,
             did.closed,
-            tuple(Birth(origin, node.order, given, memory, n) for n in range(did.births)),
+            tuple([Birth(origin, node.order, given, memory, n) for n in range(did.births)]),
         )
-        if outcome.node.ended:
+        if ended:
             self._let_go(solo)
         _learn(origin.kids, key, did.looked, outcome)
         return outcome
@@ -220,12 +222,11 @@ class Automaton:
         node.step, node.instance = lane.pending, lane.instance
         node.ended, node.fault, node.calls = False, "", solo.calls
         node.kids, node.solos = {}, [solo]
-        node.tired = node.step is not None and node.step.kind == "backoff"
-        self.particular = self.particular or node.tired or bool(node.after)
-        node.backoffs += node.tired
-        self.backoffs_max = max(self.backoffs_max, node.backoffs)
-        node.rested = None
+        node.tired, node.rested = node.step is not None and node.step.kind == "backoff", None
         if node.tired:
+            self.particular = True
+            node.backoffs += 1
+            self.backoffs_max = max(self.backoffs_max, node.backoffs)
             node.rested = _rested(node)
         self._places.append(node)
         return node

@@ -29,7 +29,7 @@ from engine.explore.shared import (
     without,
 )
 from engine.explore.solo import CANCELLED
-from engine.explore.steps import Step
+from engine.explore.steps import BESIDE_DATABASE, Step
 from engine.explore.tables import opened
 from engine.explore.world import Setting
 
@@ -89,10 +89,9 @@ class Graph:
 
     def gone(self, node: Node, common: Common) -> Gone | None:
         """The client's step, taken; None where it would have to wait."""
-        gone = common.moves.get(node)
-        if gone is None and node not in common.moves:
-            gone = common.moves[node] = self._go(node, common)
-        return gone
+        if node not in common.moves:
+            common.moves[node] = self._go(node, common)
+        return common.moves[node]
 
     def successors(self, state: State) -> list[Taken]:
         """Every move from here; none if all have ended, or nobody can go on."""
@@ -106,7 +105,9 @@ class Graph:
             if node.ended:
                 continue
             gone = known.get(node)
-            if gone is None and (node in known or (gone := self.gone(node, common)) is None):
+            if gone is None and node not in known:
+                gone = known[node] = self._go(node, common)
+            if gone is None:
                 continue
             if gone.alone:
                 later = past
@@ -160,20 +161,17 @@ class Graph:
         shared, step, name = common.shared, node.step, node.name
         assert step is not None
         answer: Any = None
-        match step.kind:
-            case "invoke" | "sweep" | "backoff":
-                pass
-            case "acquire":
-                locked = acquired(shared, step.args[0].mutex_id, name)
-                if locked is None:
-                    return None
-                shared = locked
-            case "cache_get" | "cache_put":
-                shared, answer = cached(shared, node, step)
-            case _:
-                if not (victim or self._can_go_on(shared.db, name, step)):
-                    return None
-                shared, answer = stored_in(shared, name, step, self._performed)
+        if step.kind not in BESIDE_DATABASE:
+            if not (victim or self._can_go_on(shared.db, name, step)):
+                return None
+            shared, answer = stored_in(shared, name, step, self._performed)
+        elif step.kind == "acquire":
+            locked = acquired(shared, step.args[0].mutex_id, name)
+            if locked is None:
+                return None
+            shared = locked
+        elif step.kind.startswith("cache"):
+            shared, answer = cached(shared, node, step)
         return self._resumed(node, common, shared, answer, step, answer)
 
     def _resumed(
@@ -189,7 +187,8 @@ class Graph:
     ) -> Gone:
         """The client goes on with what it was given, and the work it starts beside begins."""
         outcome = self.automaton.resume(node, given, common.memory, shield=shield)
-        shared = affected(shared, outcome)
+        if outcome.released or outcome.changed:
+            shared = affected(shared, outcome)
         outcomes: tuple[Outcome, ...] = (outcome,)
         freed = outcome.released
         births = list(outcome.births)

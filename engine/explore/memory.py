@@ -27,21 +27,22 @@ from engine.ports import Call, Change, not_in_dialect, outside_transactions
 
 T = TypeVar("T")
 
+# What commits at once, and waits for whoever writes; inside a transaction only `write` is in place.
+_WRITES_ALONE = frozenset({"write", "take", "give", "decide", "guarded", "group"})
 _NO_TRANSACTION = "the database failed (cannot commit - no transaction is active)"
 
 
 def can_go(db: Database, lane: str, step: Step) -> bool:
     """Whether the lane's step would not have to wait."""
-    others_write = db.writer not in (None, lane)
-    match step.kind:
-        case "take":
-            return not others_write and lease_on(db, step.args[0]).free
-        case "begin":
-            waits = step.args[0] == "immediate" and not step.options
-            return not waits or db.writer is None
-        case "write" | "give" | "decide" | "guarded" | "group":
-            return not others_write or lookup(db.open, lane) is not None
-    return True
+    if step.kind == "begin":
+        waits = step.args[0] == "immediate" and not step.options
+        return not waits or db.writer is None
+    if step.kind not in _WRITES_ALONE:
+        return True
+    may_write = db.writer is None or db.writer == lane
+    if step.kind == "take":
+        return may_write and lease_on(db, step.args[0]).free
+    return may_write or lookup(db.open, lane) is not None
 
 
 def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
@@ -77,14 +78,14 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
 
 def _out_of_place(db: Database, lane: str, step: Step) -> WalletraceError | None:
     """What a step is answered that SQLite does not know, or not here."""
+    if step.kind == "read":
+        return not_in_dialect("row locks", "sqlite") if step.options else None
     inside = lookup(db.open, lane) is not None
+    if inside and step.kind in _WRITES_ALONE:
+        return outside_transactions(step.kind)
     match step.kind:
-        case "take" | "give" | "decide" | "guarded" | "group" if inside:
-            return outside_transactions(step.kind)
         case "commit" if not inside:  # its connection was lost meanwhile
             return StoreUnavailable(_NO_TRANSACTION, "check the file and its disk")
-        case "read" if step.options:
-            return not_in_dialect("row locks", "sqlite")
         case "advisory":
             return not_in_dialect("advisory locks", "sqlite")
         case "begin" if step.args[0] not in ("deferred", "immediate"):
@@ -110,7 +111,10 @@ def locks_of(db: Database, lane: str) -> tuple[str, ...]:
 
 def _changed(db: Database, tables: Tables, answer: T) -> tuple[Database, T]:
     """Somebody has committed these tables, and is given that answer."""
-    return (db if tables is db.tables else Database(tables, *_outdated(db)[1:])), answer
+    if tables is db.tables:
+        return db, answer
+    _, leases, decisions, open_, writer = _outdated(db)
+    return Database(tables, leases, decisions, open_, writer), answer
 
 
 def _told(before: Database, after: Database) -> Database:

@@ -5,6 +5,7 @@ code under test that changes them while it is explored is refused, with their na
 """
 
 import asyncio
+import functools
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Mapping
@@ -62,8 +63,13 @@ def _own(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     return (
         (name, value)
         for name, value in names.items()
-        if (type(value) in _MEMORY or isinstance(value, _LOCKS)) and not name.startswith("__")
+        if _may_be_memory(type(value)) and not name.startswith("__")
     )
+
+
+@functools.cache
+def _may_be_memory(kind: type) -> bool:
+    return kind in _MEMORY or issubclass(kind, _LOCKS)
 
 
 def _outline(value: object) -> object:

@@ -108,8 +108,8 @@ class Solo:
         if self.watched and changed(self.watched):
             raise Unfit("the code under test keeps memory outside Runtime.cell")
         answered = [
-            closed + number
-            for number, call in enumerate(stage.history[closed:])
+            number
+            for number, call in enumerate(stage.history[closed:], closed)
             if call.outcome is not Outcome.UNKNOWN
         ]
         return Resumed(
@@ -198,6 +198,7 @@ class Solo:
         The mutexes that it lets go are told: some are its client's and not its instance's.
         """
         self._close_births()
+        self._ahead.clear()
         self.stage.released.clear()
         if self.lane.ended and not self._left:
             return ()

@@ -23,6 +23,8 @@ class Step(NamedTuple):
     options: tuple[tuple[str, Any], ...] = ()
 
 
+# What no database is asked for; most steps are none of these.
+BESIDE_DATABASE = frozenset({"invoke", "sweep", "backoff", "acquire", "cache_get", "cache_put"})
 Perform = Callable[[Step], Awaitable[Any]]
 
 

@@ -4,7 +4,7 @@ A part of a file is translated at a time, a column at a time. What cannot be rea
 behind a hole cannot be judged as if there were none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from collections.abc import Mapping as Named
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -87,21 +87,15 @@ class _Reading:
         return found._replace(numbers=numbers)
 
 
-def translated(rows: pa.Table, mapping: Mapping, names: Sequence[str]) -> Part:
+def translated(rows: pa.Table, mapping: Mapping) -> Part:
     """Rows of theirs (columns of text, or typed) as ours, up to the first that cannot be read.
 
-    `names`: what their columns are called, for messages. HistoryMalformed where one is missing, or
-    cannot be read at all.
+    HistoryMalformed where a column cannot be read at all.
     """
     kept = _kept(rows, mapping.only)
     reading = _Reading(rows.take(kept), mapping)
     if not len(kept):
         return Part(pa.table({}), 0)
-    if not reading.has("account"):
-        raise HistoryMalformed(
-            f"no column {mapping.theirs('account')!r} names the account",
-            f"map one of {', '.join(names)}, or a constant; see docs/check.md",
-        )
     for name in _TEXTS:
         if reading.has(name):
             reading.texts[name] = reading.text(name)
@@ -249,8 +243,10 @@ def _is(words: Any, which: list[str]) -> Mask:
 
 def _check(reading: _Reading) -> None:
     """Rows of no account; intervals that end before they begin, and those that never end."""
-    nameless = reading.texts["account"].is_null().to_numpy(zero_copy_only=False)
-    reading.wrong_where("account", nameless, "every row needs the account that it is about")
+    account = reading.texts.get("account", pa.nulls(len(reading.rows), pa.string()))
+    nameless = account.is_null().to_numpy(zero_copy_only=False)
+    way_out = "every row needs an account; [only] in a mapping names the rows to read"
+    reading.wrong_where("account", nameless, way_out)
     if all(name in reading.numbers for name in TIMES):
         invoked, completed = (reading.numbers[name] for name in TIMES)
         backwards = (completed != MISSING) & (completed < invoked)

@@ -172,9 +172,9 @@ def _units(column: Any, convert: Convert, decimals: int) -> Read:
 
 
 def _fewest(read: Read) -> Read:
-    """Without decimals that are zero in every row, down to what people are used to."""
+    """Without decimals that are zero in every row; two are left, as people are used to."""
     numbers, decimals, way_out = read
-    while decimals > DECIMALS_SHOWN and not np.any((numbers % 10) * (numbers != MISSING)):
+    while decimals not in (0, DECIMALS_SHOWN) and not np.any((numbers % 10) * (numbers != MISSING)):
         numbers = np.where(numbers == MISSING, MISSING, numbers // 10)
         decimals -= 1
     if decimals > DECIMALS_MAX:

@@ -9,6 +9,7 @@ metadata has the key "walletrace": {"version", "decimals", "complete", "clocks":
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from errno import ENOSPC
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.errors import HistoryIncomplete, HistoryMalformed, StoreFull
+from engine.errors import HistoryIncomplete, HistoryMalformed, StoreFull, UsageError
 from engine.histories.clocks import on_one_clock
 from engine.histories.columns import History
 from engine.histories.layout import SCHEMA, named, rows_of
@@ -86,7 +87,7 @@ class Recorded:
         return history_from_table(table, decimals=self.decimals, complete=self.complete)
 
     def write(self, path: Path) -> None:
-        """All of it to `path`, whole or not at all. HistoryMalformed, StoreFull."""
+        """All of it to `path`, whole or not at all. HistoryMalformed, StoreFull, UsageError."""
         part = path.with_name(f"{path.name}.part")
         try:
             with pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer:
@@ -95,10 +96,9 @@ class Recorded:
                 writer.add_key_value_metadata({METADATA: json.dumps(self._metadata())})
             part.replace(path)
         except OSError as error:
-            raise StoreFull(
-                f"cannot write the history {path} ({error.strerror or error})",
-                "make room, or name another file",
-            ) from error
+            kind = StoreFull if error.errno == ENOSPC else UsageError
+            why = error.strerror or str(error)
+            raise kind(f"cannot write the history {path} ({why})", "name another file") from error
         finally:
             part.unlink(missing_ok=True)
 

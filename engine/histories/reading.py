@@ -17,7 +17,7 @@ from engine.histories.foreign import Part, present, translated
 from engine.histories.mapping import COLUMNS, Mapping
 from engine.histories.reading_csv import csv_header, csv_parts
 from engine.histories.reading_lines import line_parts
-from engine.histories.reading_merge import FileRows, is_complete, merged, on_one_clock
+from engine.histories.reading_merge import FileRows, is_complete, merged, with_one_clock
 from engine.histories.reading_parquet import MAGIC, open_parquet, parquet_parts
 from engine.histories.reading_source import Cut, OnRead, Source, line_of
 from engine.histories.table import history_from_table
@@ -25,6 +25,7 @@ from engine.histories.table import history_from_table
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".log")
 FILES_MAX = 1_000
 ROWS_MAX = 200_000_000
+_WAY_OUT = "docs/check.md says what a history holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,9 @@ def read_files(
     read = [_read_file(path, mapping, on_read) for path in files]
     table, decimals = merged(read, newest_first=mapping.file.order == "newest-first")
     if clock_error_ns is not None:
-        table = on_one_clock(table, clock_error_ns)
+        table = with_one_clock(read, table, clock_error_ns)
     if not len(table):
-        raise HistoryMalformed(
-            f"{', '.join(map(str, paths))}: no rows", "see docs/check.md for what a history holds"
-        )
+        raise HistoryMalformed(f"{', '.join(map(str, paths))}: no rows", _WAY_OUT)
     return Reading(
         history_from_table(table, decimals=decimals, complete=is_complete(read, table)),
         tuple(map(str, files)),
@@ -99,7 +98,7 @@ def _read_file(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
     if not path.is_file():
         raise HistoryMalformed(f"{path} is no file", "name a file that is there, or a folder")
     if not path.stat().st_size:
-        raise HistoryMalformed(f"{path} is empty", "see docs/check.md for what a history holds")
+        raise HistoryMalformed(f"{path} is empty", _WAY_OUT)
     with path.open("rb") as file:
         parquet = file.read(len(MAGIC)) == MAGIC
     read = _read_parquet(path, mapping, on_read) if parquet else _read_text(path, mapping, on_read)
@@ -115,8 +114,8 @@ def _read_parquet(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
         read = FileRows(path, complete=mapping.file.complete)
         _name(read, names, mapping)
         parts = parquet_parts(rows, mapping.wanted(), on_read)
-        return _through(read, parts, mapping, names, lambda row: f"row {row + 1}")
-    read = FileRows(path, complete=rows.complete)
+        return _through(read, parts, mapping, lambda row: f"row {row + 1}")
+    read = FileRows(path, complete=rows.complete, own=True, clocks=rows.clocks)
     _name(read, names, Mapping())
     for part in parquet_parts(rows, COLUMNS, on_read):
         if isinstance(part, Cut):
@@ -140,18 +139,18 @@ def _read_text(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
         names: list[str] = []
         if source.head.lstrip()[:1] in (b"{", b"["):
             lines = line_parts(source, mapping.wanted(), names)
-            read = _through(read, lines, mapping, names, place)
+            read = _through(read, lines, mapping, place)
             _name(read, names, mapping)
             return read
         header = csv_header(source, rules)
         delimiter, names = header.delimiter, [*header.names]
         _name(read, names, mapping)
         parts = csv_parts(source, header, rules, mapping.wanted())
-        return _through(read, parts, mapping, names, place)
+        return _through(read, parts, mapping, place)
 
 
 def _name(read: FileRows, names: list[str], mapping: Mapping) -> None:
-    """Note which columns there are. HistoryMalformed if one is missing that is mapped."""
+    """Note which columns there are. HistoryMalformed if one is missing that is needed."""
     there = {*names, *(name.partition(".")[0] for name in names)}
     needed = [*mapping.columns.values(), *mapping.only]
     missing = [name for name in needed if name not in there and name.partition(".")[0] not in there]
@@ -161,6 +160,11 @@ def _name(read: FileRows, names: list[str], mapping: Mapping) -> None:
             f"its columns are {', '.join(names)}",
         )
     read.columns = present(names, mapping)
+    if "account" not in read.columns:
+        raise HistoryMalformed(
+            f"{read.path}: no column {mapping.theirs('account')!r} names the account",
+            f"map one of {', '.join(names)}, or a constant; see docs/check.md",
+        )
     used = {part for name in mapping.wanted() for part in (name, name.partition(".")[0])}
     read.ignored = tuple(name for name in names if name not in used)
 
@@ -169,7 +173,6 @@ def _through(
     read: FileRows,
     parts: Iterator[Any],
     mapping: Mapping,
-    names: Sequence[str],
     place: Callable[[int], str],
 ) -> FileRows:
     """Their parts as ours, up to the first row that cannot be read, which `place` finds."""
@@ -178,7 +181,7 @@ def _through(
         if isinstance(part, Cut):
             read.cut = part.reason
             break
-        ours = translated(part, mapping, names)
+        ours = translated(part, mapping)
         read.parts.append(ours)
         if ours.fault:
             read.cut = f"{read.path.name} {place(rows + ours.at)}: {ours.fault}"

@@ -86,10 +86,10 @@ def _split(source: Source, header: Header, rules: File, columns: Sequence[str]) 
         yield Cut(f"{source.path.name} cannot be read on after row {rows}: {_brief(str(error))}")
     if wrong:
         line = line_of(source.path, rules, wrong[0].number - rules.skip - 2, header.delimiter)
+        end = source.cut or "if the file ends there, it was cut"
         yield Cut(
             f"{source.path.name} line {line}: {wrong[0].actual_columns} values instead of"
-            f" {wrong[0].expected_columns} ({_brief(wrong[0].text)}); if the file ends there, it"
-            " was cut"
+            f" {wrong[0].expected_columns} ({_brief(wrong[0].text)}); {end}"
         )
 
 

@@ -46,7 +46,8 @@ def line_parts(source: Source, wanted: Sequence[str], names: list[str]) -> Itera
             objects, cut = objects[:strange], f'{strange + 1}: no object, like {{"account": …}}'
         table = _table(objects, wanted, names)
         tops = chain.from_iterable(objects[:_TOP])
-        names += [name for name in dict.fromkeys([*tops, *table.column_names]) if name not in names]
+        met = dict.fromkeys([*tops, *filter(None, table.column_names)])
+        names += [name for name in met if name not in names]
         yield table
         if cut:
             number, _, why = cut.partition(": ")
@@ -103,7 +104,8 @@ def _table(
             values = [_inside(each, name.split(".")) for each in objects]
         if name in met or any(value is not None for value in values):
             columns[name] = _texts(values)
-    return pa.table(columns)
+    # Rows of which nothing is wanted are rows still.
+    return pa.table(columns or {"": pa.nulls(len(objects), pa.string())})
 
 
 def _inside(found: Any, path: Sequence[str]) -> Any:

@@ -1,5 +1,6 @@
 """The rows of several files as one table, as `table.history_from_table` takes it."""
 
+from collections.abc import Mapping as Named
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.histories.clocks import on_one_clock
 from engine.histories.columns import MISSING
 from engine.histories.foreign import Part
 from engine.histories.foreign_values import rescaled
@@ -21,7 +23,8 @@ class FileRows:
     """One file's rows in our columns.
 
     `columns` are ours that it has, `ignored` theirs that are not read; `cut` says why it was not
-    read to its end. `complete`: see History; None where nobody says.
+    read to its end. `complete`: see History; None where nobody says. `own`: written by walletrace;
+    such a file tells how far each of its `clocks` is from the wall clock (see `on_one_clock`).
     """
 
     path: Path
@@ -30,6 +33,8 @@ class FileRows:
     parts: list[Part] = field(default_factory=list)
     cut: str = ""
     complete: bool | None = None
+    own: bool = False
+    clocks: Named[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def merged(files: Sequence[FileRows], *, newest_first: bool) -> tuple[pa.Table, int]:
@@ -41,8 +46,10 @@ def merged(files: Sequence[FileRows], *, newest_first: bool) -> tuple[pa.Table, 
         table = _rows_of(file, decimals)
         if newest_first:
             table = table.take(pa.array(np.arange(len(table))[::-1]))
-        tables.append(_told_apart(table, file.path.name) if several else table)
-    return _one_kind_each(pa.concat_tables(tables, promote_options="permissive")), decimals
+        if not file.own:
+            table = _one_kind_each(table)
+        tables.append(_told_apart(_decoded(table), file.path.name) if several else table)
+    return pa.concat_tables(tables, promote_options="permissive"), decimals
 
 
 def is_complete(files: Sequence[FileRows], table: pa.Table) -> bool:
@@ -57,15 +64,20 @@ def is_complete(files: Sequence[FileRows], table: pa.Table) -> bool:
     )
 
 
-def on_one_clock(table: pa.Table, error_ns: int) -> pa.Table:
-    """Intervals that hold whichever clock is wrong by up to `error_ns`, all on one clock."""
-    if "clock" in table.column_names:
-        table = table.drop_columns(["clock"])
-    for name, by in zip(TIMES, (-error_ns, error_ns), strict=True):
-        if name in table.column_names:
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, pc.add(table[name], by))
-    return table
+def with_one_clock(files: Sequence[FileRows], table: pa.Table, error_ns: int) -> pa.Table:
+    """Intervals widened by as much as clocks may differ, all on one; see `clocks`.
+
+    Other people's files tell wall-clock time, or at least one and the same.
+    """
+    if not {*TIMES} <= {*table.column_names}:
+        return table
+    if "clock" not in table.column_names:
+        table = table.append_column("clock", pa.nulls(len(table), pa.string()))
+    names = pc.unique(pc.cast(table["clock"], pa.string())).to_pylist()
+    known = {name: (0, 0) for name in names if name is not None}
+    for file in files:
+        known |= file.clocks
+    return on_one_clock(table, known, error_ns)
 
 
 def _rows_of(file: FileRows, decimals: int) -> pa.Table:
@@ -79,26 +91,22 @@ def _rows_of(file: FileRows, decimals: int) -> pa.Table:
                 place = table.column_names.index(name)
                 table = table.set_column(place, name, pa.array(held, mask=held == MISSING))
         tables.append(table)
-    table = pa.concat_tables(tables, promote_options="permissive")
-    return _without_last_operation(table) if file.cut else table
+    return pa.concat_tables(tables or [pa.table({})], promote_options="permissive")
 
 
-def _without_last_operation(table: pa.Table) -> pa.Table:
-    """Where the rest was cut off, the last operation's other rows may have been."""
-    if "operation" not in table.column_names or not len(table):
-        return table
-    last = table["operation"][-1]
-    if not last.is_valid:
-        return table
-    others = pc.fill_null(pc.not_equal(table["operation"], last), True)
-    return table.filter(others)
+def _decoded(table: pa.Table) -> pa.Table:
+    """Texts as such, so that they meet those of other files."""
+    for place, each in enumerate(table.schema):
+        if pa.types.is_dictionary(each.type):
+            table = table.set_column(place, each.name, pc.cast(table[each.name], pa.string()))
+    return table
 
 
 def _told_apart(table: pa.Table, name: str) -> pa.Table:
     """Rows without an operation or a clock get names that no other file has."""
     rows = len(table)
     if "operation" in table.column_names:
-        given = pc.cast(table["operation"], pa.string())
+        given = table["operation"]
     else:
         given = pa.chunked_array([pa.nulls(rows, pa.string())])
     if given.null_count:
@@ -106,7 +114,7 @@ def _told_apart(table: pa.Table, name: str) -> pa.Table:
         given = pc.coalesce(given, pc.binary_join_element_wise(f"{name} row", number, " "))
     clock = pa.repeat(name, rows)
     if "clock" in table.column_names:
-        clock = pc.coalesce(pc.cast(table["clock"], pa.string()), clock)
+        clock = pc.coalesce(table["clock"], clock)
     rest = table.drop_columns(
         [each for each in ("operation", "clock") if each in table.column_names]
     )

@@ -1,8 +1,8 @@
 """The rows of a Parquet file, part by part, as far as they can be read; our own files too."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import HistoryIncomplete, HistoryMalformed
+from engine.histories.parquet import METADATA, VERSION
 from engine.histories.reading_source import Cut, OnRead
 
 MAGIC = b"PAR1"
 ROWS_AT_A_TIME = 1 << 18
-# Under this key our own files say how many decimals money has, and whether the run was ended.
-OWN = b"walletrace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,7 @@ class ParquetRows:
     names: tuple[str, ...]
     decimals: int | None = None
     complete: bool = False
+    clocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def open_parquet(path: Path) -> ParquetRows:
@@ -39,16 +39,16 @@ def open_parquet(path: Path) -> ParquetRows:
             "it was cut or is still being written; export it again",
         ) from error
     names = tuple(file.schema_arrow.names)
-    own = (file.metadata.metadata or {}).get(OWN)
+    own = (file.metadata.metadata or {}).get(METADATA)
     if own is None:
         return ParquetRows(path, file, names)
     said = json.loads(own)
-    if said.get("version") != 1:
+    if said["version"] != VERSION:
         raise HistoryMalformed(
-            f"{path} is a history of version {said.get('version')}",
-            "read it with a newer walletrace",
+            f"{path} is a history of version {said['version']}", "read it with another walletrace"
         )
-    return ParquetRows(path, file, names, int(said["decimals"]), bool(said.get("complete")))
+    clocks = {name: tuple(clock["epoch_ns"]) for name, clock in said["clocks"].items()}
+    return ParquetRows(path, file, names, said["decimals"], said["complete"], clocks)
 
 
 def parquet_parts(rows: ParquetRows, wanted: Sequence[str], on_read: OnRead) -> Iterator[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine.errors import HistoryMalformed
 from engine.histories.columns import Ints
-from engine.histories.layout import SCHEMA, named, numbers, rows_of, texts
+from engine.histories.layout import named, numbers, rows_of, texts
 from engine.recording import (
     CALL_FIELDS,
     ENTRY_FIELDS,
@@ -143,19 +143,16 @@ class _Frame:
 
 
 def _frames(file: BinaryIO) -> Iterator[list[bytes]]:
-    """The parts of each whole frame; a first frame that is none is a ValueError."""
+    """The parts of each whole frame; ValueError where something else stands."""
     size = os.fstat(file.fileno()).st_size
     place = 0
-    while len(head := file.read(HEAD.size)) == HEAD.size:
-        magic, *lengths = HEAD.unpack(head)
-        if magic != MAGIC:
+    while head := file.read(HEAD.size):
+        if not head.startswith(MAGIC[: len(head)]):
             raise ValueError(f"no frame begins at byte {place}")
+        if len(head) < HEAD.size:
+            return
+        _, *lengths = HEAD.unpack(head)
         place += HEAD.size + sum(lengths)
         if place > size:
             return
         yield [file.read(length) for length in lengths]
-    if not place:
-        raise ValueError("it is empty")
-
-
-assert set(_MONEY) < set(SCHEMA.names)

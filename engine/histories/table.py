@@ -81,6 +81,8 @@ def history_from_table(table: pa.Table, *, decimals: int = 2, complete: bool = F
     columns, names = _columns(table)
     columns["operation"], operations = _operations(table)
     calls = _calls(_where(columns, record == _CALL), len(operations))
+    calls["client"], clients = _used(calls["client"], names["client"])
+    calls["clock"], clocks = _used(calls["clock"], names["clock"])
     logged = _where(columns, record == _LOG)
     accounts = len(names["account"])
     return History(
@@ -88,10 +90,10 @@ def history_from_table(table: pa.Table, *, decimals: int = 2, complete: bool = F
         **_balances(_where(columns, record == _OPENING), accounts, "opening"),
         **_balances(_where(columns, record == _BALANCE), accounts, "final"),
         operations=operations,
-        clients=names["client"],
+        clients=clients,
         accounts=names["account"],
         codes=names["code"],
-        clocks=names["clock"],
+        clocks=clocks or ("",),
         log=_log(logged) if len(logged["kind"]) else None,
         events=None if events is None else _events(events, calls["operation"], operations),
         complete=complete,
@@ -161,6 +163,14 @@ def _texts(table: pa.Table, name: str, first: tuple[str, ...] = ()) -> tuple[Int
     if (places < 0).any() or not numbered:
         to.append(numbered.setdefault("", len(numbered)))
     return np.array(to)[places], tuple(numbered)
+
+
+def _used(places: Ints, names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """The same without the names of which there is no place: of rows that are no calls."""
+    used = np.flatnonzero(np.bincount(places, minlength=len(names)))
+    to = np.zeros(len(names), np.int64)
+    to[used] = np.arange(len(used))
+    return to[places], tuple(names[place] for place in used.tolist())
 
 
 def _operations(table: pa.Table) -> tuple[Ints, Texts]:

@@ -63,10 +63,12 @@ async def run_round(
     round: int,
     pin: bool = True,
     record: Path | None = None,
+    boundaries: bool = False,
 ) -> LoadRun:
     """One round of `load` on the database at `address` (file or URL), which is emptied first.
 
     Every call is recorded, and judged after the end; `record` keeps the history in a Parquet file.
+    `boundaries` records the steps of locks and transactions too.
     Cancelling it (Ctrl-C) ends the round early: the result, with the note INTERRUPTED, is of what
     was done till then. UsageError for a load that cannot be; what a lock strategy raises that is
     no WalletraceError comes through. `pin` keeps the run on one core, see `machine`.
@@ -74,7 +76,7 @@ async def run_round(
     workload = _checked(load, seconds, warmup_s)
     with TemporaryDirectory(prefix="walletrace-") as folder:
         with Recording(Path(folder) / f"round{SUFFIX}") as recording:
-            recorder = Recorder(recording)
+            recorder = Recorder(recording, boundaries=boundaries)
             clients, books = await _loaded(
                 load, workload, recorder, (warmup_s, seconds), seed=seed, address=address, pin=pin
             )
@@ -142,7 +144,11 @@ def _wallet(
     timed = TimedRuntime(runtime)
     sessions: Callable[[], Store] = working if load.work_ms else database.session
     return WalletService(
-        Watched(lock_strategy(load.lock, database.session().dialect)(timed), recorder),
+        Watched(
+            lock_strategy(load.lock, database.session().dialect)(timed),
+            recorder,
+            boundaries=recorder.boundaries,
+        ),
         sessions,
         timed,
         reads=CachedReads(MemoryCache(), sessions, timed, recorder) if load.cache else None,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.checks.judge import judge as judge_history
-from engine.errors import SystemFault
+from engine.errors import SystemFault, WalletraceError
 from engine.histories.parquet import Books, Recorded
 from engine.load.judgement import Judgement, findings_of, judge
 from engine.load.recorder import Recorder
@@ -36,7 +36,10 @@ def judged(
     notes = [trouble] if trouble else []
     opened = {account: Row(cents, 1) for account, cents in openings.items()}
     recorded = Recorded([path], opened, None if isinstance(books, str) else books)
-    said = judge_history(recorded.history())
+    try:
+        said = judge_history(recorded.history())
+    except SystemFault as error:
+        return Judgement(Verdict.UNKNOWN, (), 0), [*notes, str(error)]
     if isinstance(books, str):
         notes.append(books)
         found = Judgement(said.verdict, findings_of(said), 0)
@@ -59,6 +62,6 @@ def kept(recorded: Recorded, path: Path) -> list[str]:
     """Why the history could not be kept, if so: the figures of the round are worth more."""
     try:
         recorded.write(path)
-    except SystemFault as error:
+    except WalletraceError as error:
         return [str(error)]
     return []

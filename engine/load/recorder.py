@@ -65,6 +65,7 @@ class Recorder:
     """
 
     recording: Recording | None = None
+    boundaries: bool = False
     rows: bytearray = field(default_factory=bytearray)
     codes: dict[str, int] = field(default_factory=lambda: {OK: 0})
     acknowledged: Counter[str] = field(default_factory=Counter)
@@ -101,7 +102,8 @@ class Recorder:
     ) -> None:
         operation = call.operation
         kind = _KINDS[operation.kind]
-        if receipt is not None and isinstance(operation, _SINGLE) and call.key is None:
+        plain = call.key is None and timings.steps is None
+        if plain and receipt is not None and isinstance(operation, _SINGLE):
             # Most calls, spelt out for speed; `touched` says what it means.
             amount = operation.amount
             account, before, after, version = receipt.entries[0]
@@ -138,6 +140,7 @@ class Recorder:
             rows,
             code,
             call.key,
+            timings.steps or (),
         )
 
     async def asked(

@@ -50,6 +50,7 @@ def compare(
     stores: Mapping[str, str] | None = None,
     postgres_data: Path | None = None,
     record: Path | None = None,
+    boundaries: bool = False,
     on_progress: Progress = lambda run, done, of: None,
 ) -> list[LoadRun]:
     """Each load once in every round, in turn; `seconds` are those of one run.
@@ -58,6 +59,7 @@ def compare(
     `stores` says where "sqlite" and "postgres" are, by default a new file for each run and an
     embedded server; see `stores.opening.borrowed`. `on_progress(run, done, of)` follows every run.
     `record` keeps the histories: a Parquet file, or a folder of them where there are several runs.
+    `boundaries`: as in `run_round`.
     UsageError as in `run_round`, and for a user's lock strategy that fails; SystemFault.
     """
     if not 1 <= rounds <= ROUNDS_MAX:
@@ -82,6 +84,7 @@ def compare(
                         round=round,
                         pin=pin,
                         record=path,
+                        boundaries=boundaries,
                     )
                     runs.append(_finished(work, load))
                 on_progress(runs[-1], len(runs), len(turns))

@@ -29,10 +29,10 @@ def guards(operation: Operation) -> tuple[Guard, ...]:
     """One guard for each account, sorted; not for `Open`, which finds no row to guard."""
     found: dict[str, Guard] = {}
     for account, cents in _changes(operation):
-        before = found.get(account, Guard(account, 0, 0, BALANCE_CENTS_MAX))
+        _, before, least, most = found.get(account) or (account, 0, 0, BALANCE_CENTS_MAX)
         # No leg may find less than it takes, nor leave more than a wallet holds.
-        delta = before.delta + cents
-        least, most = max(before.least, -delta), min(before.most, BALANCE_CENTS_MAX - delta)
+        delta = before + cents
+        least, most = max(least, -delta), min(most, BALANCE_CENTS_MAX - delta)
         found[account] = Guard(account, delta, least, most)
     return tuple(sorted(found.values()))
 

@@ -167,9 +167,7 @@ READ_WITH_KEY = """
 """
 # What a locking read does about a row that is locked already.
 _WAITING = {"wait": "", "nowait": "NOWAIT"}
-READ_LOCKING_ONE = {
-    lock: f"{READ_ONE} FOR UPDATE {waiting}" for lock, waiting in _WAITING.items()
-}
+READ_LOCKING_ONE = {lock: f"{READ_ONE} FOR UPDATE {waiting}" for lock, waiting in _WAITING.items()}
 READ_LOCKING = {
     lock: f"{READ} ORDER BY account FOR UPDATE {waiting}" for lock, waiting in _WAITING.items()
 }

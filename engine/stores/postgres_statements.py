@@ -50,9 +50,7 @@ async def read(
     return _snapshot(await connection.rows(sql.READ_WITH_KEY, accounts, key))
 
 
-async def _read(
-    connection: Wire, accounts: tuple[str, ...], one: str, several: str
-) -> Snapshot:
+async def _read(connection: Wire, accounts: tuple[str, ...], one: str, several: str) -> Snapshot:
     """The answer of the statement for so many accounts, which looks up no key."""
     if len(accounts) == 1:
         found = await connection.rows(one, accounts[0])

@@ -286,10 +286,5 @@ class SqliteStore:
         """`work` as a transaction of its own, unless one is open."""
         if self._pinned is not None:
             return await self._run(lambda c: sqlite_transactions.whole(c, work))
-        waits_ns: list[int] = []
-        try:
-            return await self._run(lambda c: sqlite_transactions.alone(c, work, waits_ns.append))
-        finally:
-            timings = CURRENT.get()
-            if timings is not None:
-                timings.store_wait_ns += sum(waits_ns)
+        timings = CURRENT.get()
+        return await self._run(lambda c: sqlite_transactions.alone(c, work, timings))

@@ -131,14 +131,13 @@ def record(
             for entry in entries
         ],
     )
-    connection.executemany(
-        "INSERT INTO idempotency_keys VALUES (?, ?, ?)",
-        [
-            (call.key, fingerprint(call.operation), json.dumps((call.id, entries)))
-            for call, entries in changed
-            if call.key is not None
-        ],
-    )
+    keyed = [
+        (call.key, fingerprint(call.operation), json.dumps((call.id, entries)))
+        for call, entries in changed
+        if call.key is not None
+    ]
+    if keyed:
+        connection.executemany("INSERT INTO idempotency_keys VALUES (?, ?, ?)", keyed)
 
 
 def _change(connection: Connection, change: Change, if_version: bool) -> Entry:

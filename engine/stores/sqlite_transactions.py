@@ -1,13 +1,13 @@
 """How work becomes a transaction on one sqlite3 connection, in the connection's thread."""
 
 import sqlite3
-from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TypeVar
 
 from engine.errors import LockTaken
 from engine.ports import Level
 from engine.stores.sqlite_hop import Work
+from engine.timings import Timings
 
 T = TypeVar("T")
 
@@ -29,11 +29,12 @@ def begin(connection: sqlite3.Connection, level: Level, *, nowait: bool) -> None
         connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
 
 
-def alone(connection: sqlite3.Connection, work: Work[T], waited_ns: Callable[[int], None]) -> T:
-    """`work` as a transaction of its own; told is how long another process's lock took."""
+def alone(connection: sqlite3.Connection, work: Work[T], timings: Timings | None) -> T:
+    """`work` as a transaction of its own; noted is how long another process's lock took."""
     asked_ns = perf_counter_ns()
     connection.execute("BEGIN IMMEDIATE")
-    waited_ns(perf_counter_ns() - asked_ns)
+    if timings is not None:
+        timings.store_wait_ns += perf_counter_ns() - asked_ns
     try:
         result = work(connection)
         connection.execute("COMMIT")

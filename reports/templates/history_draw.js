@@ -189,10 +189,10 @@ function drawShape(pen, box, ended) {
     pen.fillStyle = before;
   }
 }
-function drawLabel(pen, call, box) {
+function drawLabel(pen, call, box, letter = 6.1) {
   const left = Math.max(box.x, gutter()) + 5, room = box.x + box.w - left - 4;
   const mark = calls.ended[call] === REFUSED ? "✗ " : calls.ended[call] === UNKNOWN ? "? " : "";
-  const text = told(call, room / 6.1 - mark.length);
+  const text = told(call, room / letter - mark.length);
   if (text && box.h >= 10) pen.fillText(mark + text, left, box.y + box.h / 2 + 0.5);
 }
 function drawInvolved(pen, call, box) {
@@ -205,7 +205,7 @@ function drawInvolved(pen, call, box) {
   pen.font = `600 11px ${FONT}`;
   pen.textAlign = "left";
   pen.fillStyle = calls.ended[call] === OK ? inkOn(calls.kind[call]) : colours.ink;
-  if (box.w > 34) drawLabel(pen, call, box);
+  if (box.w > 34) drawLabel(pen, call, box, 7);
 }
 
 function outline(pen, call, layout, width) {

@@ -84,7 +84,7 @@ function drawMoment(pen) {
   pen.lineTo(px, chart.height);
   pen.stroke();
   pen.setLineDash([]);
-  const words = given.wrongFrom[one.kind];
+  const words = one.amount ? `${madeOrLost(one.amount)} from here` : given.wrongFrom[one.kind];
   pen.font = `600 11px ${FONT}`;
   const width = pen.measureText(words).width + 12, left = Math.max(gutter(), Math.min(px - width / 2, chart.width - width));
   pen.beginPath();

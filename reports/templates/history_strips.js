@@ -131,7 +131,9 @@ function drawBalance(pen, entries, scale, versioned) {
     const wrong = broken(last, entry, versioned);
     if (wrong && Math.floor(px) !== column) gaps.push({ x: px, y1: scale.y(left), y2: scale.y(calls.before[entry]), made: calls.before[entry] - left });
     if (wrong) column = Math.floor(px);
-    if (left !== null && !scale.dense) { pen.moveTo(scale.x(last), scale.y(left)); pen.lineTo(px, scale.y(left)); }
+    // Over versions that are not shown no line leads.
+    const next = last >= 0 && (!versioned || calls.version[entry] - calls.version[last] <= 1);
+    if (next && left !== null && !scale.dense) { pen.moveTo(scale.x(last), scale.y(left)); pen.lineTo(px, scale.y(left)); }
     const from = calls.before[entry] ?? left, to = calls.after[entry];
     if (from !== null && to !== null) { pen.moveTo(px, scale.y(from)); pen.lineTo(px, scale.y(to)); }
     last = entry;

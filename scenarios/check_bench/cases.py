@@ -13,6 +13,7 @@ from engine.histories.columns import History
 from engine.histories.drawing import Shape
 from engine.histories.generate import Known, generate, hide
 from engine.recording import Ended, Kind, Recording
+from scenarios.check_bench.etcd import published, told
 
 SEED = 2026
 SIZES = 4
@@ -51,6 +52,7 @@ def _single(calls: int) -> History:
 
 
 def _racing(calls: int) -> History:
+    """One change in a thousand reads apart from its write."""
     return generate(Shape(calls=calls, clients=32, racing=0.001), seed=SEED)
 
 
@@ -114,7 +116,7 @@ def _record(calls: list[tuple[Any, ...]]) -> str:
 _ALL = (
     Case(
         name="versions",
-        title="versions known, 1M calls, 32 clients, one account",
+        title="versions, 1M calls",
         sizes=doubling(1_000_000),
         make=_single,
         run=_judged,
@@ -124,7 +126,7 @@ _ALL = (
     ),
     Case(
         name="transfers",
-        title="transfers, 100k calls, 32 clients, 100 accounts",
+        title="transfers, 100k calls",
         sizes=doubling(100_000),
         make=_transfers,
         run=_judged,
@@ -133,7 +135,7 @@ _ALL = (
     ),
     Case(
         name="values",
-        title="before and after, 10k calls, 32 clients, one account",
+        title="before/after, 10k calls",
         sizes=doubling(10_000),
         make=_values,
         run=_judged,
@@ -142,7 +144,7 @@ _ALL = (
     ),
     Case(
         name="timeouts",
-        title="before and after, 10k calls, 8 clients, 20 timeouts",
+        title="the same, 20 timeouts",
         sizes=doubling(10_000),
         make=_timeouts,
         run=_events,
@@ -150,7 +152,7 @@ _ALL = (
     ),
     Case(
         name="answers",
-        title="black box, 1k calls, 32 clients, amounts to 10⁹",
+        title="black box, 1k calls",
         sizes=doubling(1_000),
         make=_answers,
         run=_judged,
@@ -158,8 +160,17 @@ _ALL = (
         target_s=0.4,
     ),
     Case(
+        name="etcd",
+        title="102 histories of etcd",
+        sizes=(102,),
+        make=lambda size: published()[:size],
+        run=told,
+        expected="102 of 102 right",
+        target_s=0.15,
+    ),
+    Case(
         name="whole",
-        title="whole judge with log, 1M calls, 32 clients",
+        title="judge with log, 1M calls",
         sizes=doubling(1_000_000),
         make=_whole,
         run=_judged,
@@ -169,7 +180,7 @@ _ALL = (
     ),
     Case(
         name="racing",
-        title="whole judge, 1M calls of which 1 in 1000 races",
+        title="the same, some racing",
         sizes=(1_000_000,),
         make=_racing,
         run=_judged,
@@ -177,7 +188,7 @@ _ALL = (
     ),
     Case(
         name="recording",
-        title="recording a call, of 100k",
+        title="recording a call, in µs",
         sizes=(100_000,),
         make=_recorded,
         run=_record,

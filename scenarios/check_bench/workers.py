@@ -8,10 +8,10 @@ import gc
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from engine.resident import memory_mb
@@ -30,10 +30,15 @@ _loaded: dict[int, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One round at one size. `memory_mb` is what the run needed beyond the history, if told."""
+    """One round at one size. `memory_mb` is what the run needed beyond the history, if told.
+
+    `seconds` is the processor's time: judges are single threads, and what else a machine does
+    would blur the time on the clock, `wall_s`, by more than judges differ.
+    """
 
     size: int
     seconds: float
+    wall_s: float
     said: str
     memory_mb: float | None = None
 
@@ -90,9 +95,9 @@ def _file(name: str, size: int, folder: Path) -> Path:
 
 
 def _run(name: str, size: int) -> Answer:
-    started = perf_counter()
+    started, wall = process_time(), perf_counter()
     said = CASES[name].run(_loaded[size])
-    return Answer(size, perf_counter() - started, said)
+    return Answer(size, process_time() - started, perf_counter() - wall, said)
 
 
 def _first(name: str) -> Answer:
@@ -101,7 +106,7 @@ def _first(name: str) -> Answer:
     forgot = _forget_peak()
     answer = _run(name, size)
     needed = _peak_mb() - held if forgot else None
-    return Answer(size, answer.seconds, answer.said, needed)
+    return replace(answer, memory_mb=needed)
 
 
 def _round(name: str, size: int) -> Answer:
@@ -109,9 +114,11 @@ def _round(name: str, size: int) -> Answer:
     ends = perf_counter() + ROUND_S
     while not answers or (perf_counter() < ends and len(answers) < REPEATS_MAX):
         answers.append(_run(name, size))
-    middle = median(answer.seconds for answer in answers)
+    seconds, wall_s = (
+        median(each) for each in zip(*((one.seconds, one.wall_s) for one in answers), strict=True)
+    )
     wrong = [answer.said for answer in answers if answer.said != CASES[name].expected]
-    return Answer(size, middle, wrong[0] if wrong else answers[0].said)
+    return Answer(size, seconds, wall_s, wrong[0] if wrong else answers[0].said)
 
 
 def _forget_peak() -> bool:

@@ -18,6 +18,8 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ANSWER_S_MAX = 60.0
+# Keys that the browser itself acts on it knows by these numbers.
+NUMBERS = {"Enter": 13, "Escape": 27}
 
 
 def found() -> str | None:
@@ -94,7 +96,8 @@ class Tab:
         for kind in ("keyDown", "keyUp"):
             held = {"modifiers": 8} if shift else {}
             more = text if kind == "keyDown" else {}
-            self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key, **held, **more)
+            number = {"windowsVirtualKeyCode": NUMBERS[key]} if key in NUMBERS else {}
+            self.do("Input.dispatchKeyEvent", type=kind, key=key, **held, **more, **number)
         self.settle()
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.checks.judge import judge
 from engine.checks.view import view_of
 from engine.histories.by_hand import OneCall, OneEntry, from_calls
 from engine.recording import Kind
-from engine.results import HistoryView
-from reports.history_page import write_history_page
+from engine.verdicts import Verdict
 from tests.reports.headless import Browser, Tab, browser, found
-from tests.reports.history_samples import broken, clean, lost_update, racing, stale_cycle
+from tests.reports.history_samples import broken
+from tests.reports.history_shown import Show, place, sight, text
 from tests.reports.test_history_page import HOSTILE, named
 
 pytestmark = pytest.mark.slow
@@ -38,56 +37,9 @@ def tab(started: Browser) -> Iterator[Tab]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def views() -> dict[str, HistoryView]:
-    history = racing()
-    return {
-        "lost": lost_update(),
-        "racing": view_of(history, judge(history)),
-        "stale": stale_cycle(),
-        "clean": clean(),
-    }
-
-
 @pytest.fixture
-def show(tab: Tab, tmp_path: Path, views: dict[str, HistoryView]) -> "Show":
-    return Show(tab, tmp_path, views)
-
-
-class Show:
-    """Opens a history in the tab."""
-
-    def __init__(self, tab: Tab, folder: Path, views: dict[str, HistoryView]) -> None:
-        self._tab, self._folder, self._views = tab, folder, views
-
-    def __call__(self, view: str | HistoryView, link: str = "") -> Tab:
-        path = self._folder / "history.html"
-        write_history_page(path, self._views[view] if isinstance(view, str) else view)
-        self._tab.open(path.as_uri() + link)
-        return self._tab
-
-
-def sight(tab: Tab) -> tuple[float, float]:
-    """From when to when the lanes show the history, in ns."""
-    since, until = tab.js("[state.from, state.to]")
-    return since, until
-
-
-def place(tab: Tab, operation: str) -> tuple[float, float]:
-    """Where on the screen the middle of an operation's bar is."""
-    x, y = tab.js(
-        f"""(() => {{
-          const box = chart.canvas.getBoundingClientRect();
-          const bar = layOut().bar(places.get({operation!r}));
-          return [box.left + bar.x + bar.w / 2, box.top + bar.y + bar.h / 2];
-        }})()"""
-    )
-    return x, y
-
-
-def text(tab: Tab, selector: str) -> str:
-    words = tab.js(f"document.querySelector({selector!r}).innerText")
-    return re.sub(r"\s+", " ", words)
+def show(tab: Tab, tmp_path: Path) -> Show:
+    return Show(tab, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["lost", "racing", "stale", "clean"])
@@ -135,7 +87,8 @@ def test_arrows_move_and_home_shows_everything(show: Show) -> None:
 
 def test_the_wheel_zooms_at_the_pointer(show: Show) -> None:
     tab = show("stale")
-    x, y = place(tab, "op-06014")
+    # A mouse points at whole pixels.
+    x, y = map(round, place(tab, "op-06014"))
     under = f"timeAt({x} - chart.canvas.getBoundingClientRect().left)"
     before, (since, until) = tab.js(under), sight(tab)
     tab.mouse("mouseWheel", x, y, deltaX=0, deltaY=-200)
@@ -270,13 +223,7 @@ def test_question_mark_opens_the_keys_and_escape_closes_them(show: Show) -> None
 
 def test_a_hostile_name_is_shown_as_text(show: Show) -> None:
     tab = show(named(HOSTILE))
-    tab.mouse(
-        "mouseMoved",
-        *tab.js(
-            """(() => { const box = chart.canvas.getBoundingClientRect(), bar = layOut().bar(0);
-        return [box.left + bar.x + bar.w / 2, box.top + bar.y + bar.h / 2] })()"""
-        ),
-    )
+    tab.mouse("mouseMoved", *place(tab, HOSTILE))
     assert HOSTILE in text(tab, "#tip")
     assert HOSTILE in text(tab, "#violations")
     assert tab.js("document.querySelectorAll('img, script').length") == 2
@@ -313,6 +260,15 @@ def test_money_beyond_plain_numbers_is_shown_to_the_last_digit(show: Show) -> No
     view = view_of(from_calls([call], openings={"u": huge}), broken())
     tab = show(replace(view, decimals=18), "#op=a")
     assert "1.152921504606846977 → 1.152921504606846984" in text(tab, "#chosen")
+
+
+def test_an_empty_history_can_be_looked_at(show: Show) -> None:
+    empty = replace(broken(), verdict=Verdict.CLEAN)
+    tab = show(view_of(from_calls([], openings={}), empty))
+    for key in ("n", "+", "Home", "l"):
+        tab.press(key)
+    assert "0 calls" in text(tab, "header")
+    assert tab.problems == []
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(show: Show) -> None:

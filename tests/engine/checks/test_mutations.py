@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from engine.checks.judge import judge
 from hypothesis import settings
 
+from engine.checks.judge import judge
 from engine.histories.generate import Known, generate, hide
 from engine.verdicts import Verdict
 from tests.engine.checks.brute_force import explained

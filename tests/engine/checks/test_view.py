@@ -65,6 +65,14 @@ def test_calls_of_every_violation_are_shown_however_far_they_are() -> None:
     assert view.accounts[view.violations[0].account] == "u40"
 
 
+def test_half_of_a_long_history_is_around_the_first_violation_and_half_around_the_others() -> None:
+    view = view_of(adds(2_000), broken(wrong(1_000), wrong(100), wrong(1_900)), calls_max=120)
+    shown = [int(name.removeprefix("op-")) for name in view.calls.operation]
+    around = [sum(abs(call - place) < 90 for call in shown) for place in (1_000, 100, 1_900)]
+    assert sum(around) == len(shown) == 120
+    assert around == pytest.approx([72, 24, 24], abs=3)
+
+
 def test_names_that_no_shown_call_uses_are_left_out() -> None:
     view = view_of(adds(50), broken(wrong(30)), calls_max=1)
     assert (view.clients, view.accounts) == (("c0",), ("u30",))

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.checks.judge import judge
 from engine.errors import LoadFailed, UsageError
+from engine.histories.parquet import read_history
 from engine.load.over_http import _interrupts_held, run_load
 from engine.stores.opening import open_database
 from engine.verdicts import Verdict
@@ -19,12 +21,21 @@ from engine.verdicts import Verdict
 pytestmark = pytest.mark.slow
 
 
-def test_no_lock_on_one_hot_account_loses_money():
+def test_no_lock_on_one_hot_account_loses_money(tmp_path):
     told = []
     run = run_load(
-        lock="none", users=20, run_time_s=2, on_progress=lambda done, whole: told.append(done)
+        lock="none",
+        users=20,
+        run_time_s=2,
+        record=tmp_path / "none.parquet",
+        on_progress=lambda done, whole: told.append(done),
     )
     assert run.verdict is Verdict.BROKEN
+    assert any(" overwrote " in finding.message for finding in run.findings)
+    assert not any(finding.message.startswith("audit: ") for finding in run.findings)
+    said = judge(read_history(tmp_path / "none.parquet"))
+    assert (said.verdict, said.lost) == (Verdict.BROKEN, run.lost_cents)
+    assert len(set(said.violations[0].calls)) == 2
     assert run.lost_cents != 0
     assert run.findings[0].cents == -run.lost_cents
     assert (run.driver, run.load.accounts, run.load.mix) == ("locust", "hot", "wallet")

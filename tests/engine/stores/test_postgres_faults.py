@@ -63,6 +63,7 @@ def test_a_session_ended_inside_a_transaction_has_changed_nothing_and_says_so(
             await store.rollback()
             assert (await database.balances())["u"] == Row(100, 1)
             await store.begin("read-committed")
+            await store.read(("u",))
             await end_sessions(admin)
             with pytest.raises(StoreUnavailable) as lost:
                 await store.commit()
