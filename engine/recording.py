@@ -15,12 +15,10 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
 from enum import IntEnum
 from io import FileIO
 from pathlib import Path
 from time import perf_counter_ns, time_ns
-from typing import NamedTuple
 
 from engine.errors import HistoryIncomplete, UsageError
 
@@ -72,15 +70,9 @@ class Step(IntEnum):
     CACHE_PUT = 8
 
 
-class Touched(NamedTuple):
-    """One account of one call: see `histories.columns.History`. MISSING where unknown; cents."""
-
-    account: str
-    amount: int
-    need: int
-    before: int = MISSING
-    after: int = MISSING
-    version: int = MISSING
+# One account of one call: its name, then amount, need, before, after and version, in cents, MISSING
+# where unknown. What they mean stands in `histories.columns.History`.
+Touched = tuple[str, int, int, int, int, int]
 
 
 # Field and `struct` code of each row in a frame; names stand as their places.
@@ -166,12 +158,12 @@ class Recording:
         ended: Ended,
         invoked: int,
         completed: int,
-        touched: Sequence[tuple[str, int, int, int, int, int]],
+        touched: Sequence[Touched],
         code: str = "",
         key: str | None = None,
         steps: Sequence[tuple[Step, str, int]] = (),
     ) -> None:
-        """One call that ended: `perf_counter_ns` readings, and rows like Touched (at least one).
+        """One call that ended: `perf_counter_ns` readings, and what it touched (one at least).
 
         `operation` may be empty where nobody will look for it. `steps`: what, on which name, when.
         HistoryIncomplete after `close`.
@@ -262,14 +254,12 @@ class Recording:
     def _append(self, frame: Sequence[bytes | bytearray | memoryview]) -> None:
         if self.trouble:
             return
-        whole = self._file.tell()
         try:
             for part in frame:
                 self._append_part(memoryview(part))
         except OSError as error:
+            # Half a frame may stand at the end now, which no reader takes for one.
             self.trouble = f"recording stopped ({self.path}: {error.strerror})"
-            with suppress(OSError):
-                self._file.truncate(whole)
 
     def _append_part(self, left: memoryview) -> None:
         while left:

@@ -13,7 +13,7 @@ html  markdown  junit  terminal      one file for each reader (`summary`: the te
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.results import Cell, IsolationCell, LoadRun, ProgramsResult, Ratio
+from engine.results import Cell, HistoryView, IsolationCell, LoadRun, ProgramsResult, Ratio
 from reports.found import Claim, Found
 
 __all__ = ["Claim", "Found", "write"]
@@ -32,12 +32,13 @@ def write(
     controls: Sequence[str] = (),
     store_runs: Sequence[LoadRun] = (),
     isolation: Sequence[IsolationCell] = (),
+    history: HistoryView | None = None,
 ) -> list[Path]:
     """Write the whole report into the folder `out` and name the files, `index.html` first.
 
     `machine` is what it ran on, in words; `notes` is what was not covered; `controls` names the
     lock strategies that are wrong on purpose; `store_runs` is load on lock strategy and store
-    alone, `isolation` what each level of each database lets happen.
+    alone, `isolation` what each level of each database lets happen, `history` one run call by call.
     """
     # Drawing and tables take a second to import; who only prints a verdict need not wait for it.
     from reports.folder import write_folder
@@ -53,5 +54,6 @@ def write(
         tuple(controls),
         tuple(store_runs),
         tuple(isolation),
+        history,
     )
     return write_folder(out, found)

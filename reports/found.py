@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.results import Cell, IsolationCell, LoadRun, ProgramsResult, Ratio
+from engine.results import Cell, HistoryView, IsolationCell, LoadRun, ProgramsResult, Ratio
 
 
 class Claim(Protocol):
@@ -27,7 +27,7 @@ class Claim(Protocol):
 class Found:
     """What was found. `machine`: what it ran on, in words. `notes`: what was not covered.
     `controls`: lock strategies that are wrong on purpose. `store_runs`: load on lock strategy and
-    store alone, on every database there is.
+    store alone, on every database there is. `history`: one run that lost money, call by call.
     """
 
     cells: tuple[Cell, ...]
@@ -40,3 +40,4 @@ class Found:
     controls: tuple[str, ...] = ()
     store_runs: tuple[LoadRun, ...] = ()
     isolation: tuple[IsolationCell, ...] = ()
+    history: HistoryView | None = None

@@ -12,6 +12,7 @@ from engine.isolation.levels import LEVELS
 from engine.load.store_rounds import compare_on_stores
 from engine.ports import Dialect
 from engine.results import IsolationCell, Load, LoadRun
+from engine.stores.opening import located
 from scenarios.console import progress
 from scenarios.isolation_command import explore_levels
 
@@ -59,9 +60,9 @@ def isolation(addresses: Mapping[str, str]) -> list[IsolationCell]:
 
 
 def _levels(store: Dialect, addresses: Mapping[str, str]) -> Iterator[IsolationCell]:
-    address = addresses[store] if store == "postgres" else store
     levels = list(LEVELS[store])
-    _, cells = asyncio.run(explore_levels(address, levels, list(ANOMALIES.values())))
+    with located(addresses[store] if store == "postgres" else store) as address:
+        _, cells = asyncio.run(explore_levels(address, levels, list(ANOMALIES.values())))
     for cell in cells:
         yield IsolationCell(
             store,

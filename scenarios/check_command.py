@@ -1,6 +1,7 @@
 """`walletrace check`: was this history correct? For recorded runs and other people's logs."""
 
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,15 @@ from reports.terminal_check import print_check
 from scenarios.console import out, print_json
 from scenarios.evidence import check_place
 from scenarios.options import Json
+
+
+class ModelName(StrEnum):
+    """What a history may be of; see docs/check.md."""
+
+    WALLET = "wallet"
+    REGISTER = "register"
+    BANK = "bank"
+
 
 BUDGET_S, BUDGET_MB = 60.0, 4_096.0
 
@@ -42,6 +52,10 @@ BudgetS = Annotated[
 BudgetMb = Annotated[
     float, typer.Option("--budget-mb", min=1.0, help="Stop before more memory is used, likewise.")
 ]
+ModelOption = Annotated[
+    ModelName,
+    typer.Option(help="What the history is of; others than wallets are searched for an order."),
+]
 Html = Annotated[
     Path | None, typer.Option(help="Write a page that shows the history around what is wrong.")
 ]
@@ -55,6 +69,7 @@ def check(
     files: Files,
     mapping: Map = None,
     clock_error_ms: ClockError = None,
+    model: ModelOption = ModelName.WALLET,
     expect: Expect = None,
     budget_s: BudgetS = BUDGET_S,
     budget_mb: BudgetMb = BUDGET_MB,
@@ -81,6 +96,7 @@ def check(
     checked = check_files(
         files,
         mapping,
+        model=model,
         clock_error_ms=clock_error_ms,
         budget_s=budget_s,
         budget_mb=budget_mb,

@@ -1,6 +1,6 @@
 """Files read, judged and told: what `walletrace check` does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -9,16 +9,17 @@ import numpy as np
 
 from engine.checks.cut_short import of_a_part
 from engine.checks.judge import judge
+from engine.checks.modelled import MODELS, judge_as
 from engine.checks.verdict import Budget, Exceeded, Judgement, Violation
 from engine.checks.view import view_of
-from engine.errors import HistoryIncomplete, HistoryMalformed, UsageError
+from engine.errors import HistoryIncomplete, HistoryMalformed, StoreFull, UsageError
 from engine.histories.columns import History
 from engine.histories.mapping import read_mapping
 from engine.histories.reading import Reading, read_files
 from engine.resident import memory_mb
 from engine.verdicts import Verdict
-from reports import history_figures
 from reports.checked import Checked, CheckedViolation
+from reports.history_figures import write_money_figure
 from reports.history_page import write_history_page
 from scenarios.console import err, progress
 from scenarios.evidence import check_place
@@ -49,14 +50,16 @@ class Pictures:
             return
         view = view_of(history, judgement, title=title)
         if self.html is not None:
-            write_history_page(self.html, view)
-            _written(self.html)
+            _write(self.html, lambda path: write_history_page(path, view))
         if self.figure is not None:
-            history_figures.write_money_figure(self.figure, view)
-            _written(self.figure)
+            _write(self.figure, lambda path: write_money_figure(path, view))
 
 
-def _written(path: Path) -> None:
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        raise StoreFull(f"cannot write {path} ({error.strerror})", "name another file") from error
     err.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -64,6 +67,7 @@ def check_files(
     files: Sequence[Path],
     mapping: Path | None = None,
     *,
+    model: str = "wallet",
     clock_error_ms: float | None = None,
     budget_s: float,
     budget_mb: float,
@@ -80,19 +84,28 @@ def check_files(
         with progress(f"reading {', '.join(names[:3])}") as advance:
 
             def on_read(done: int, total: int, name: str) -> None:
-                advance(done, total, name)
+                advance(100 * done // max(1, total), 100, f"% of {name}")
                 budget.check()
 
             reading = read_files(files, rules, clock_error_ns=error_ns, on_read=on_read)
+        loading_s = perf_counter() - started_s
+        judgement = _judged(reading, model, budget)
     except (HistoryMalformed, HistoryIncomplete, Exceeded) as error:
         return Checked(names, Verdict.UNKNOWN, cut=(str(error),), memory_mb=memory_mb())
-    loading_s = perf_counter() - started_s
-    with progress(f"judging {reading.history.calls:,} calls"):
-        judgement = judge(reading.history, budget=budget)
-    if reading.cut:
-        judgement = of_a_part(reading.history, judgement)
     pictures.draw(reading.history, judgement, ", ".join(names))
     return replace(_told(reading, judgement), files=names, loading_s=loading_s)
+
+
+def _judged(reading: Reading, model: str, budget: Budget) -> Judgement:
+    history = reading.history
+    if not history.calls and history.log is None:
+        raise HistoryMalformed("there are no operations", "rows of record call or log hold them")
+    with progress(f"judging {history.calls:,} calls"):
+        if model in MODELS:
+            judgement = judge_as(model, history, budget)
+        else:
+            judgement = judge(history, budget=budget)
+    return of_a_part(history, judgement) if reading.cut else judgement
 
 
 def _told(reading: Reading, judgement: Judgement) -> Checked:

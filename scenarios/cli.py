@@ -1,5 +1,6 @@
 """The command line `walletrace`: the only place where parts are put together."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ app = typer.Typer(
     name="walletrace",
     help="Which lock strategies keep a wallet correct, and what each of them costs.",
     epilog="Start with: walletrace list. Exit status: 0 as wanted, 1 decided otherwise, 2 wrong"
-    " usage, 3 not decided, 70 a fault of walletrace itself, 130 interrupted.",
+    " usage, 3 not decided, 70 a fault of walletrace itself, 130 interrupted, 143 told to end.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -71,7 +72,13 @@ app.command()(isolation_command.isolation)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    unwind_when_terminated()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def unwind_when_terminated() -> None:
+    """Let SIGTERM end this process like an error does: servers stop, temporary folders go."""
+    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,7 +1,6 @@
 """`walletrace isolation`: which anomalies an isolation level lets happen, on a live database."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,11 +18,11 @@ from engine.isolation.live_sqlite import SqliteLive
 from engine.isolation.matrix import Cell, explore_matrix
 from engine.isolation.scripts import Anomaly, Script
 from engine.ports import Dialect
-from engine.stores.opening import asyncpg_needed, is_url
-from engine.stores.postgres_server import embedded_server
+from engine.stores.opening import asyncpg_needed, is_url, located
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED
 from scenarios import isolation_table
 from scenarios.console import out, print_json, progress
+from scenarios.options import PostgresData
 
 STORES = "postgres, sqlite, postgresql://…"
 
@@ -42,6 +41,7 @@ def isolation(
             help="Only this interleaving of one anomaly at one level, such as 'T1 T2 T1'."
         ),
     ] = None,
+    postgres_data: PostgresData = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document instead.")
     ] = False,
@@ -56,10 +56,12 @@ def isolation(
     anomalies = _anomalies(levels, anomaly)
     if schedule is not None:
         script, sessions = _one(levels, anomalies, schedule)
-        run = asyncio.run(_perform(store, script, levels[0], sessions))
+        with located(store, postgres_data=postgres_data) as address:
+            run = asyncio.run(_perform(address, script, levels[0], sessions))
         _print_run(script, run, as_json=as_json)
         raise typer.Exit(EXIT_OK if script.shows(run.ended) else EXIT_DECIDED_OTHERWISE)
-    database, cells = asyncio.run(explore_levels(store, levels, anomalies))
+    with located(store, postgres_data=postgres_data) as address:
+        database, cells = asyncio.run(explore_levels(address, levels, anomalies))
     if as_json:
         print_json(isolation_table.matrix_json(database, cells))
     else:
@@ -119,38 +121,32 @@ def _one(
 
 
 @asynccontextmanager
-async def _live(store: str) -> AsyncIterator[Live]:
-    """A live database: a temporary one, or somebody's own with a schema of ours in it."""
-    if store == "sqlite":
-        with tempfile.TemporaryDirectory(prefix="walletrace-") as folder:
-            async with SqliteLive(Path(folder)) as sqlite:
-                yield sqlite
+async def _live(address: str) -> AsyncIterator[Live]:
+    """A live database beside the file, or in a schema of its own, that `located` has told of."""
+    if not is_url(address):
+        async with SqliteLive(Path(address).parent) as sqlite:
+            yield sqlite
         return
     with asyncpg_needed():
         from engine.isolation.live_postgres import postgres_live
-    if store != "postgres":
-        async with postgres_live(store) as postgres:
-            yield postgres
-        return
-    with embedded_server() as url:
-        async with postgres_live(url) as postgres:
-            yield postgres
+    async with postgres_live(address) as postgres:
+        yield postgres
 
 
 async def explore_levels(
-    store: str, levels: Sequence[IsolationLevel], anomalies: Sequence[Anomaly]
+    address: str, levels: Sequence[IsolationLevel], anomalies: Sequence[Anomaly]
 ) -> tuple[str, list[Cell]]:
     """What the database calls itself, and every cell that is asked for. UsageError."""
     with progress("exploring isolation levels") as advance:
-        async with _live(store) as live:
+        async with _live(address) as live:
             return live.database, await explore_matrix(live, levels, anomalies, advance)
 
 
 async def _perform(
-    store: str, script: Script, level: IsolationLevel, schedule: tuple[int, ...]
+    address: str, script: Script, level: IsolationLevel, schedule: tuple[int, ...]
 ) -> Run:
     try:
-        async with _live(store) as live:
+        async with _live(address) as live:
             return await perform(live, script, level, schedule)
     except Undecided as why:
         raise UsageError(str(why), "let go sessions that neither wait nor have ended") from why

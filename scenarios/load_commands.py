@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from engine.catalog import lock_strategy, strategies_on
+from engine.load.machine import Machine, machine
 from engine.results import Load, LoadRun, Ratio
 from engine.service.settings import Settings
-from engine.stores.opening import STORES, Synchronous, dialect_of
+from engine.stores.opening import STORES, Synchronous, database_words, dialect_of
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, EXIT_OK, EXIT_UNDECIDED, Verdict, exit_status
 from reports.terminal_load import print_load
 from scenarios.console import out, print_json, progress
@@ -72,7 +73,7 @@ def bench(
     """
     from engine.load import rounds
 
-    dialect = dialect_of(store)
+    dialect, database = dialect_of(store), database_words(store)
     base = Load("", clients, accounts, mix, cache=cache, synchronous=synchronous, store=dialect)
     names = lock or list(strategies_on(dialect))
     for name in names:
@@ -98,22 +99,21 @@ def bench(
             interrupted, runs = True, list(cut.runs)
     if not runs:
         raise KeyboardInterrupt
-    _print_bench(runs, names, seed=seed, pin=pin, as_json=as_json)
+    ran_on = machine(database=database, synchronous=synchronous, pin=pin)
+    _print_bench(runs, names, ran_on, seed=seed, as_json=as_json)
     if interrupted:
         raise KeyboardInterrupt  # the table is of what was measured till then
     raise typer.Exit(_bench_status(runs, expect, control=lock is None))
 
 
 def _print_bench(
-    runs: Sequence[LoadRun], names: Sequence[str], *, seed: int, pin: bool, as_json: bool
+    runs: Sequence[LoadRun], names: Sequence[str], ran_on: Machine, *, seed: int, as_json: bool
 ) -> None:
-    from engine.load.machine import machine
     from engine.load.stats import ratios
 
     compared = ratios(runs, baseline=_baseline(names), seed=seed) if len(names) > 1 else []
     if as_json:
-        described = asdict(machine(synchronous=runs[0].load.synchronous, pin=pin))
-        print_json({"machine": described, **loads_json(runs, compared)})
+        print_json({"machine": asdict(ran_on), **loads_json(runs, compared)})
     else:
         print_load(out, runs, compared)
 

@@ -11,14 +11,25 @@ from typing import Any
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from engine.catalog import NEGATIVE_CONTROLS
+from engine.checks.judge import judge
+from engine.checks.view import view_of
 from engine.errors import UsageError
 from engine.explore.live_stores import placed
+from engine.histories.parquet import read_history
 from engine.load import rounds
 from engine.load.claims import Claim, guide_claims
 from engine.load.machine import machine
 from engine.load.over_http import run_load
 from engine.load.stats import ratios
-from engine.results import ROUNDS_FOR_INTERVAL, Cell, Load, LoadRun, ProgramsResult, Ratio
+from engine.results import (
+    ROUNDS_FOR_INTERVAL,
+    Cell,
+    HistoryView,
+    Load,
+    LoadRun,
+    ProgramsResult,
+    Ratio,
+)
 from engine.stores.sqlite import POLL_MS
 from engine.verdicts import EXIT_DECIDED_OTHERWISE, Verdict
 from reports import Found, terminal, write
@@ -71,7 +82,8 @@ def run(folder: Path, *, as_json: bool) -> int:
         cells += on_postgres
         runs = _driven()
         claims = _claims()
-        runs += _over_http()
+        over_http, history = _over_http()
+        runs += over_http
         store_runs = both_stores.measured(addresses, seed=SEED)
     found = Found(
         cells=tuple(cells),
@@ -84,6 +96,7 @@ def run(folder: Path, *, as_json: bool) -> int:
         controls=tuple(NEGATIVE_CONTROLS),
         store_runs=tuple(store_runs),
         isolation=tuple(isolation),
+        history=history,
     )
     with progress("drawing") as advance:
         advance(0, 0, "figures and pages")
@@ -99,6 +112,7 @@ def run(folder: Path, *, as_json: bool) -> int:
             controls=found.controls,
             store_runs=found.store_runs,
             isolation=found.isolation,
+            history=found.history,
         )
     if as_json:
         print_json(_json(found, paths))
@@ -202,10 +216,15 @@ def _claims() -> Sequence[Claim]:
         )
 
 
-def _over_http() -> list[LoadRun]:
+def _over_http() -> tuple[list[LoadRun], HistoryView]:
+    """The runs, and the first of them, which has no lock, call by call."""
     wanted = [(lock, work_ms) for work_ms in WORK_MS for lock in LOADED]
     found = []
-    with progress("loading over HTTP with Locust") as advance:
+    with (
+        progress("loading over HTTP with Locust") as advance,
+        TemporaryDirectory(prefix="walletrace-history-") as folder,
+    ):
+        kept = Path(folder) / "run.parquet"
         for number, (lock, work_ms) in enumerate(wanted):
             advance(number, len(wanted), f"{lock}, {work_ms:g} ms of work")
             found.append(
@@ -214,10 +233,13 @@ def _over_http() -> list[LoadRun]:
                     users=LOCUST_USERS,
                     run_time_s=LOCUST_S,
                     work_ms=work_ms,
+                    record=None if number else kept,
                     seed=SEED,
                 )
             )
-    return found
+        history = read_history(kept)
+    title = f"lock {wanted[0][0]}, {LOCUST_USERS} Locust users for {LOCUST_S} s"
+    return found, view_of(history, judge(history), title=title)
 
 
 def _ratios(runs: Sequence[LoadRun]) -> list[Ratio]:

@@ -25,7 +25,7 @@ from engine.checks.graph import Edge, edges
 from engine.checks.levels import Stage, strongest
 from engine.checks.links import asked_links
 from engine.checks.settle import Settled
-from engine.checks.telling import named, shown_account
+from engine.checks.telling import short, shown_account
 from engine.checks.verdict import VIOLATIONS_MAX, Budget, Found, Link, Violation
 from engine.verdicts import Break
 
@@ -105,7 +105,7 @@ def _sentence(whys: Sequence[str]) -> str:
 
 def _why(settled: Settled, made: Chains, hop: Hop) -> str:
     history = settled.history
-    earlier, later = named(history, hop.earlier), named(history, hop.later)
+    earlier, later = short(history, hop.earlier), short(history, hop.later)
     if hop.why is Edge.TIME:
         return f"{earlier} returned before {later} was invoked"
     account = shown_account(history, int(made.account[hop.place]))

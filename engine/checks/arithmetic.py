@@ -35,8 +35,9 @@ def check_arithmetic(settled: Settled, budget: Budget) -> Found:
     wrong = moved & (history.after != history.before + history.amount)
     # Whoever begins below zero is not to blame for it.
     below = moved & (history.after < 0) & (history.amount < 0)
-    covered = history.before >= history.need
-    uncovered = seen & ~covered & (history.need != MISSING) & _accepted(settled)[of]
+    # Who takes nothing needs nothing, wherever the account stood.
+    short = seen & (history.need > 0) & (history.before < history.need)
+    uncovered = short & (history.ended != Ended.REFUSED)[of]
     below |= uncovered & (settled.writes | (history.kind == Kind.CHECK)[of])
     changed = ~settled.writes & seen & (history.after != MISSING)
     changed &= history.after != history.before
@@ -44,14 +45,10 @@ def check_arithmetic(settled: Settled, budget: Budget) -> Found:
         _told(settled, wrong, lambda entry: _wrong(settled, of, entry)),
         _told(settled, below & ~wrong, lambda entry: _overdrawn(settled, of, entry)),
         _told(settled, changed, lambda entry: _wrong(settled, of, entry)),
-        _refusals(settled, of, seen & ~covered),
+        _refusals(settled, of, short),
         _transfers(settled, of),
     )
     return nothing_satisfied(together(*parts))
-
-
-def _accepted(settled: Settled) -> Mask:
-    return np.asarray(settled.history.ended != Ended.REFUSED)
 
 
 def _told(settled: Settled, bad: Mask, tell: Callable[[int], Violation]) -> Found:
@@ -100,8 +97,7 @@ def _refusals(settled: Settled, of: Ints, short: Mask) -> Found:
     unseen = (history.before == MISSING) & (history.need != 0)
     excused[of[short | unseen | (history.need == MISSING)]] = True
     excused |= np.diff(history.first) == 0
-    calls = np.flatnonzero(refused & ~excused & (settled.calls >= 0))
-    # Calls that were refused and yet stand in the log are the log's to tell.
+    calls = np.flatnonzero(refused & ~excused)
     return Found([_covered(settled, int(call)) for call in calls[:VIOLATIONS_MAX]], len(calls))
 
 
@@ -142,11 +138,12 @@ def _transfers(settled: Settled, of: Ints) -> Found:
 
 def _torn(settled: Settled, call: int, sides: int, amount: int) -> Violation:
     digits = settled.history.decimals
+    come = "one side that comes" if sides == 1 else f"{sides} sides that come"
     return Violation(
         Break.MONEY,
         "torn transfer",
-        f"{named(settled.history, call)} has {sides} side{'s' if sides != 1 else ''} that come"
-        f" to {money(amount, digits)}, not to nothing" + made_or_lost(amount, digits),
+        f"{named(settled.history, call)} has {come} to {money(amount, digits)}, not to nothing"
+        + made_or_lost(amount, digits),
         settled.asked(call),
         -1,
         amount,

@@ -134,7 +134,7 @@ def _unlocked_early(steps: _Steps) -> _Broken:
     began = steps.last(Step.LOCK_GRANTED, *_LOOKS)[commit]
     # Released after the last look; or nothing is held any more of what this transaction had locked.
     bare = (steps.held[commit] <= 0) & (granted > last_end)
-    early = (release >= 0) & (release > last_end) & ((release > began) | bare)
+    early = (granted >= 0) & (release > last_end) & ((release > began) | bare)
     return _Broken(
         "unlock before commit",
         release[early],

@@ -66,16 +66,18 @@ class Chains:
 
 
 def chains(settled: Settled) -> Chains:
-    """The chains of all accounts. CannotSay if a call that changed something has no version."""
+    """The chains of all accounts. CannotSay if no call, or not every change, has a version."""
     history = settled.history
     known = (history.version != MISSING) & (history.before != MISSING) & (history.after != MISSING)
     unplaced = settled.writes & ~known
     if unplaced.any():
         raise CannotSay(
-            f"{unplaced.sum():,} of {settled.writes.sum():,} changes have no version"
-            " or balance of their own"
+            "changes without a version or balance of their own:"
+            f" {unplaced.sum():,} of {settled.writes.sum():,}"
         )
     placed = np.flatnonzero(history.version != MISSING)
+    if not len(placed) and (history.entries or len(settled.undecided)):
+        raise CannotSay("no call names a version")
     order = placed[_in_order(settled, placed)]
     made = _linked(settled, order)
     claims = made.writes & (made.source >= 0)

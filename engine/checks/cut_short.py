@@ -34,7 +34,7 @@ def of_a_part(history: History, judgement: Judgement) -> Judgement:
     whole = _whole_accounts(history)
     kept = tuple(each for each in judgement.violations if _stands(each, whole))
     aside = judgement.count - len(kept)
-    note = f"{aside:,} more things look wrong, which missing rows may explain"
+    note = f"missing rows may explain what else looks wrong ({aside:,} in all)"
     return replace(
         judgement,
         verdict=Verdict.BROKEN if kept else Verdict.UNKNOWN,

@@ -8,7 +8,7 @@ know versions, where the order on every account is forced.
 
 from engine.checks.events_accounts import Projection, projections
 from engine.checks.events_order import first_stuck
-from engine.checks.events_telling import contradiction, no_order_left
+from engine.checks.events_telling import contradiction, lost_update, no_order_left
 from engine.checks.verdict import VIOLATIONS_MAX, Budget, CannotSay, Found, Level, Violation
 from engine.histories.columns import FOREVER, History
 
@@ -56,10 +56,12 @@ def _broken(
     stuck = first_stuck(projection.actions, projection.events, projection.openings, budget)
     if stuck is None:
         return None
-    changes = projection.without_questions()
-    stale = bool(projection.questions) and (
-        first_stuck(changes.actions, changes.events, changes.openings, budget) is None
-    )
     call = projection.calls[stuck.action]
     at = FOREVER if call < 0 else int(history.completed[call])
-    return at, no_order_left(history, projection, stuck, stale=stale)
+    violation = lost_update(history, projection, stuck)
+    if violation is None:
+        changes = projection.without_questions(until=~stuck.action)
+        left = first_stuck(changes.actions, changes.events, changes.openings, budget)
+        stale = left is None and call >= 0
+        violation = no_order_left(history, projection, stuck, stale=stale)
+    return at, violation

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.checks.events_order import Action, Free, Pinned, Seen
+from engine.checks.events_actions import Action, Free, Pinned, Seen
 from engine.checks.settle import NO_REFUSAL
 from engine.checks.telling import named
 from engine.checks.verdict import CannotSay
@@ -40,10 +40,11 @@ class Projection:
     doubts: tuple[str, ...] = ()
     unclear: str = ""
 
-    def without_questions(self) -> "Projection":
-        """The same without what only looked."""
-        events = [e for e in self.events if (e if e >= 0 else ~e) not in self.questions]
-        return replace(self, events=events)
+    def without_questions(self, *, until: int) -> "Projection":
+        """The same up to an event, without what only looked."""
+        events = self.events[: self.events.index(until) + 1]
+        changes = [e for e in events if (e if e >= 0 else ~e) not in self.questions]
+        return replace(self, events=changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ Three things keep the set small, and none of them loses an order:
 - of two configurations that differ by changes one of them can still make, only that one is kept.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from engine.checks.events_actions import Action, Configuration, Free, Pinned, Seen, Stuck
 from engine.checks.subsets import SUM_MAX, Sums, Window, minimal
 from engine.checks.verdict import Budget, Exceeded
 from engine.histories.columns import FOREVER
@@ -25,48 +25,12 @@ CONFIGURATIONS_MAX = 200_000
 # Calls of unknown outcome are tried first among the last so many: most that happen do so soon.
 RECENT = 12
 # A first, quick search goes on with so many configurations, and tries so many sets of changes.
-SPARING_LIVE = 32
+SPARING_LIVE = 128
 SPARING_SETS = 64
 # Comparing configurations in pairs pays up to here.
 COMPARED_MAX = 500
 _CHECK_EVERY = 64
-
-
-class Pinned(NamedTuple):
-    """A change whose balances before and after are known."""
-
-    before: int
-    after: int
-
-
-class Free(NamedTuple):
-    """A change of which only the amount is known. `completed` FOREVER: it may never happen."""
-
-    amount: int
-    completed: int
-
-
-class Seen(NamedTuple):
-    """An answer that changes nothing: the balance was at least `low` and less than `high`."""
-
-    low: int
-    high: int
-
-
-Action = Pinned | Free | Seen
-# Which pending calls have happened, one bit each; and the balance.
-Configuration = tuple[int, int]
-
-
-class Stuck(NamedTuple):
-    """When `action` returned, no order was left. Until then these were possible.
-
-    `pending`: the actions that were pending, each with its bit in the configurations.
-    """
-
-    action: int
-    live: tuple[Configuration, ...]
-    pending: dict[int, int]
+_NONE: Mapping[int, int] = {}
 
 
 def first_stuck(
@@ -118,27 +82,30 @@ class _Search:
         return None
 
     def _invoked(self, place: int) -> None:
-        bit = self._bits[place] = self._idle.pop() if self._idle else 1 << self._slots
-        self._slots += bit == 1 << self._slots
-        match self._actions[place]:
-            case Pinned(before, after):
-                self._pinned.setdefault(before, {})[bit] = after
-            case Seen(low, high) as seen:
-                self._seen_bits |= bit
-                if high - low == 1:
-                    self._reads[low] = self._reads.get(low, 0) | bit
-                else:
-                    self._ranges[bit] = seen
-                self._live = {
-                    (done | bit, balance) if low <= balance < high else (done, balance)
-                    for done, balance in self._live
-                }
-            case Free() as free:
-                self._free[bit] = free
-                self._free_bits |= bit
-                if free.completed == FOREVER:
-                    self._optional_bits |= bit
-                self._sums.clear()
+        if not self._idle:
+            self._idle.append(1 << self._slots)
+            self._slots += 1
+        bit = self._bits[place] = self._idle.pop()
+        action = self._actions[place]
+        if isinstance(action, Pinned):
+            self._pinned.setdefault(action.before, {})[bit] = action.after
+        elif isinstance(action, Seen):
+            low, high = action
+            self._seen_bits |= bit
+            if high - low == 1:
+                self._reads[low] = self._reads.get(low, 0) | bit
+            else:
+                self._ranges[bit] = action
+            self._live = {
+                (done | bit, balance) if low <= balance < high else (done, balance)
+                for done, balance in self._live
+            }
+        else:
+            self._free[bit] = action
+            self._free_bits |= bit
+            if action.completed == FOREVER:
+                self._optional_bits |= bit
+            self._sums.clear()
 
     def _returned(self, place: int) -> bool:
         """Go on with the configurations in which the action has happened; whether there are any."""
@@ -152,29 +119,30 @@ class _Search:
             if self._free and len(ready) > 1:
                 ready = self._fewer(ready)
         self._live = ready
-        self._forget(place)
+        self._forget(place, bit)
         return True
 
-    def _forget(self, place: int) -> None:
-        bit = self._bits.pop(place)
+    def _forget(self, place: int, bit: int) -> None:
+        del self._bits[place]
         self._idle.append(bit)
-        match self._actions[place]:
-            case Pinned(before, _):
-                del self._pinned[before][bit]
-                if not self._pinned[before]:
-                    del self._pinned[before]
-            case Seen(low, high):
-                self._seen_bits ^= bit
-                if high - low > 1:
-                    del self._ranges[bit]
-                elif self._reads[low] == bit:
-                    del self._reads[low]
-                else:
-                    self._reads[low] ^= bit
-            case Free():
-                del self._free[bit]
-                self._free_bits ^= bit
-                self._sums.clear()
+        action = self._actions[place]
+        if isinstance(action, Pinned):
+            same = self._pinned[action.before]
+            del same[bit]
+            if not same:
+                del self._pinned[action.before]
+        elif isinstance(action, Seen):
+            self._seen_bits ^= bit
+            if action.high - action.low > 1:
+                del self._ranges[bit]
+            elif self._reads[action.low] == bit:
+                del self._reads[action.low]
+            else:
+                self._reads[action.low] ^= bit
+        else:
+            del self._free[bit]
+            self._free_bits ^= bit
+            self._sums.clear()
 
     def _happened(
         self, action: Action, bit: int, waiting: list[Configuration], some_ready: bool
@@ -201,11 +169,14 @@ class _Search:
         while stack:
             self._tick(len(known))
             done, balance = stack.pop()
-            match action:
-                case Pinned(before, after) if before == balance:
-                    ready.add(((done | self._seen_at(after)) & ~bit, after))
-                case Free(amount, _) if amount > 0 or balance + amount >= 0:
-                    ready.add((done | self._seen_at(balance + amount), balance + amount))
+            if isinstance(action, Pinned):
+                after = action.after if action.before == balance else None
+            elif isinstance(action, Free) and (action.amount > 0 or balance + action.amount >= 0):
+                after = balance + action.amount
+            else:
+                after = None
+            if after is not None:
+                ready.add(((done | self._seen_at(after)) & ~bit, after))
             for reached in self._next(action, bit, done, balance, allowed):
                 if reached[0] & bit:
                     ready.add((reached[0] ^ bit, reached[1]))
@@ -218,7 +189,7 @@ class _Search:
         self, action: Action, bit: int, done: int, balance: int, allowed: int
     ) -> Iterator[Configuration]:
         """The configurations that one more step leads to, other than by `action` itself."""
-        for other, after in self._pinned.get(balance, {}).items():
+        for other, after in self._pinned.get(balance, _NONE).items():
             if other != bit and not done & other:
                 yield done | other | self._seen_at(after), after
         available = allowed & ~done & ~bit

@@ -1,10 +1,10 @@
 """In words: the earliest point at which no order is left, and what was still possible then."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from engine.checks.events_accounts import Projection
-from engine.checks.events_order import Free, Pinned, Seen, Stuck
+from engine.checks.events_actions import Free, Pinned, Seen, Stuck
 from engine.checks.telling import made_or_lost, money, named
 from engine.checks.verdict import Violation
 from engine.histories.columns import History
@@ -25,10 +25,7 @@ def contradiction(history: History, projection: Projection, call: int) -> Violat
 def no_order_left(
     history: History, projection: Projection, stuck: Stuck, *, stale: bool
 ) -> Violation:
-    """`stale`: without questions there is an order."""
-    lost = _lost_update(history, projection, stuck)
-    if lost is not None:
-        return lost
+    """The earliest return without an order. `stale`: without questions there would be one."""
     call, name = projection.calls[stuck.action], history.accounts[projection.account]
     possible = _possible(history, projection, stuck)
     if call < 0:
@@ -100,25 +97,33 @@ def _to_come(history: History, calls: list[int]) -> str:
     return f" with {names}{f' and {more} more' if more > 0 else ''} to come"
 
 
-def _lost_update(history: History, projection: Projection, stuck: Stuck) -> Violation | None:
+def lost_update(history: History, projection: Projection, stuck: Stuck) -> Violation | None:
     """Two changes that overlap, found the same balance and wrote over each other."""
+    pair = next(_pairs(history, projection, stuck), None)
+    return None if pair is None else _overwritten(history, projection, pair)
+
+
+def _pairs(history: History, projection: Projection, stuck: Stuck) -> Iterator[tuple[int, int]]:
+    """The stuck change, or a pending one whose balance it found, with one that found the same."""
     actions, calls = projection.actions, projection.calls
-    one = actions[stuck.action]
-    if not isinstance(one, Pinned):
-        return None
-    call = calls[stuck.action]
-    others = [
-        place
-        for place, other in enumerate(actions)
-        if isinstance(other, Pinned)
-        and other.before == one.before
-        and place != stuck.action
-        and history.invoked[calls[place]] <= history.completed[call]
-        and history.invoked[call] <= history.completed[calls[place]]
-    ]
-    if not others:
-        return None
-    pair = (others[0], stuck.action)
+    found = actions[stuck.action][0]
+    to_come = [place for place, bit in stuck.pending.items() if not stuck.live[0][0] & bit]
+    for late in (stuck.action, *to_come):
+        one = actions[late]
+        if isinstance(one, Pinned) and (late == stuck.action or one.after == found):
+            for place, other in enumerate(actions):
+                if (
+                    isinstance(other, Pinned)
+                    and other.before == one.before
+                    and place not in (late, *to_come)
+                    and history.invoked[calls[place]] <= history.completed[calls[late]]
+                    and history.invoked[calls[late]] <= history.completed[calls[place]]
+                ):
+                    yield place, late
+
+
+def _overwritten(history: History, projection: Projection, pair: tuple[int, int]) -> Violation:
+    actions, calls = projection.actions, projection.calls
     # Whose balance somebody went on from is the one who wrote last.
     goes_on = [_found_later(projection, place) for place in pair]
     lost, winner = reversed(pair) if goes_on == [True, False] else pair

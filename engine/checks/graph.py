@@ -74,8 +74,9 @@ def _dependencies(made: Chains) -> _Columns:
     source, following, last = found_at(made), made.next_write(), made.source
     odd = source != last
     ww = np.flatnonzero(made.writes & (last >= 0))
-    # A write that saw what it overwrote is told of by its ww edge; its rw edge would be a loop.
-    wr = np.flatnonzero((source >= 0) & (odd | ~made.writes))
+    # What a write saw was written before it: its ww edge says so. Where that is what it overwrote,
+    # an rw edge would be a loop.
+    wr = np.flatnonzero((source >= 0) & ~made.writes)
     rw = np.flatnonzero((source != NOWHERE) & (odd | ~made.writes))
     overwriter = following[rw]
     astray = np.flatnonzero(odd[rw])
@@ -93,8 +94,13 @@ def found_at(made: Chains) -> Ints:
     """For each access the place of the write that it saw; OPENING, or NOWHERE if there is none."""
     found = made.source.copy()
     odd = np.flatnonzero(made.broken | (made.gaps & ~made.writes))
-    if len(odd):
-        found[odd] = origin(made, odd)
+    if not len(odd):
+        return found
+    found[odd] = origin(made, odd)
+    # Where a version is missing, whoever wrote it may have left what was found.
+    skips = made.writes & made.gaps & (made.version > made.stood)
+    holed = np.isin(made.account[odd], made.account[skips])
+    found[odd[holed & made.writes[odd]]] = NOWHERE
     return found
 
 

@@ -4,8 +4,9 @@ A layer that crashes, cannot say, or exceeds the budget leaves its part unknown,
 verdict, unless another layer finds something wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -14,13 +15,10 @@ import numpy as np
 from engine.checks.against_log import check_against_log
 from engine.checks.anomalies import check_graph
 from engine.checks.arithmetic import check_arithmetic
-from engine.checks.blackbox import check_blackbox
 from engine.checks.boundaries import check_boundaries
 from engine.checks.chain import Chains, chains
-from engine.checks.events import check_events
-from engine.checks.events_versions import infer_versions
 from engine.checks.links import check_links
-from engine.checks.searched import for_search
+from engine.checks.searched import SEARCHES, for_search, renamed, searches
 from engine.checks.settle import Settled, settle
 from engine.checks.totals import check_totals, lost_on
 from engine.checks.verdict import (
@@ -31,7 +29,6 @@ from engine.checks.verdict import (
     Found,
     Judgement,
     Level,
-    Link,
     Violation,
     together,
 )
@@ -41,7 +38,7 @@ from engine.resident import memory_mb
 from engine.verdicts import Verdict
 
 ARITHMETIC, LEDGER, SWEEP, GRAPH = "arithmetic", "ledger", "version sweep", "transaction graph"
-EVENTS, BLACK_BOX, BOUNDARIES = "event order", "black box", "boundaries"
+BOUNDARIES = "boundaries"
 
 
 def judge(history: History, *, budget: Budget | None = None) -> Judgement:
@@ -53,7 +50,7 @@ def judge(history: History, *, budget: Budget | None = None) -> Judgement:
     """
     started_s = monotonic()
     run = _Run(history, budget or Budget())
-    run.all()
+    run.attempt("judging", run.all)
     return replace(run.judgement(), seconds=monotonic() - started_s, memory_mb=memory_mb())
 
 
@@ -72,11 +69,11 @@ class _Run:
     lost: Ints | None = None
 
     def all(self) -> None:
-        settled = self._try("settling", lambda: settle(self.history))
+        settled = self.attempt("settling", lambda: settle(self.history))
         if settled is None:
             return
         self._open_ends(settled)
-        self.lost = self._try("totals", lambda: lost_on(settled))
+        self.lost = self.attempt("totals", lambda: lost_on(settled))
         if self.history.events is not None and len(self.history.events.call):
             self._layer(BOUNDARIES, lambda: check_boundaries(self.history, self.budget))
         self._layer(ARITHMETIC, lambda: check_arithmetic(settled, self.budget))
@@ -116,7 +113,7 @@ class _Run:
             self._layer(GRAPH, lambda: self._graph(settled, made, timed=timed))
         unplaced = int((~settled.writes & (settled.history.version == MISSING)).sum())
         if unplaced:
-            self.notes.append(f"{unplaced:,} answers name no version: judged by balances alone")
+            self.notes.append(f"answers without a version, judged by balances alone: {unplaced:,}")
             self._search(settled, decides=False)
 
     def _graph(self, settled: Settled, made: Chains, *, timed: bool) -> Found:
@@ -131,18 +128,24 @@ class _Run:
         return replace(found, violations=new, count=len(new))
 
     def _search(self, settled: Settled, *, decides: bool) -> None:
+        """The first search that can say something; `decides`: nothing else does."""
         searched, calls = for_search(settled)
-        if (settled.writes & (settled.history.before == MISSING)).any():
-            name, layer = BLACK_BOX, check_blackbox
-        else:
-            name, layer = EVENTS, _in_event_order
-        self._layer(name, lambda: _renamed(layer(searched, self.budget), calls), decides=decides)
+        notes = list(self.notes)
+        for name, search in searches(settled, short_of_all=decides):
+            found = self.attempt(name, partial(search, searched, self.budget), decides=False)
+            if found is not None:
+                self.notes = notes
+                self._layer(name, partial(renamed, found, calls))
+                # They know no keys, nor that a refusal must come before its key's success.
+                self.undecided |= decides and bool(settled.keys.notes)
+                return
+        self.undecided |= decides
 
     def _open_ends(self, settled: Settled) -> None:
         count = len(settled.undecided)
         if count:
             self.notes.append(
-                f"{count:,} calls were never answered, and nothing tells whether they happened"
+                f"calls never answered, of which nothing tells whether they happened: {count:,}"
             )
         if not self.history.complete:
             self.notes.append("the final phase is incomplete: more may have happened")
@@ -150,7 +153,7 @@ class _Run:
         self.undecided = not self.history.complete
 
     def _layer(self, name: str, layer: Callable[[], Found], *, decides: bool = True) -> None:
-        found = self._try(name, layer, decides=decides)
+        found = self.attempt(name, layer, decides=decides)
         if found is not None:
             self.found[name] = self._untold(found)
             self.notes += found.notes
@@ -162,7 +165,7 @@ class _Run:
         count = found.count - (len(found.violations) - len(new))
         return replace(found, violations=new, count=count)
 
-    def _try(self, name: str, act: Callable[[], T], *, decides: bool = True) -> T | None:
+    def attempt(self, name: str, act: Callable[[], T], *, decides: bool = True) -> T | None:
         try:
             return act()
         except (CannotSay, Exceeded) as reason:
@@ -180,11 +183,10 @@ class _Run:
         lost = np.full(0, MISSING) if self.lost is None else self.lost
         known = lost != MISSING
         unknown = self.lost is None or not known.all()
-        levels = [found.level for found in self.found.values() if found.level is not None]
         return Judgement(
             verdict=Verdict.BROKEN if broken else unsure,
             layer=(broken or passed[-1:] or ("",))[0],
-            level=min(levels, default=None) if broken or not self.undecided else None,
+            level=self._level(broken),
             violations=tuple(violations[:VIOLATIONS_MAX]),
             count=sum(self.found[name].count for name in broken),
             passed=passed,
@@ -194,47 +196,19 @@ class _Run:
             lost_on={
                 place: int(lost[place]) for place in np.flatnonzero(known & (lost != 0)).tolist()
             },
-            consistent=min((each.moment() for each in violations), default=self.history.calls),
+            consistent=min(
+                (each.moment() for each in violations if each.calls), default=self.history.calls
+            ),
         )
 
-
-def _in_event_order(history: History, budget: Budget) -> Found:
-    """The event-ordered search; across accounts, the graph of the only versions there can be."""
-    try:
-        return check_events(history, budget)
-    except CannotSay:
-        forced = infer_versions(history)
-        if forced is None:
-            raise
-    nowhere = np.full(len(history.accounts), MISSING)
-    settled = settle(replace(forced, log=None, final_versions=nowhere))
-    made = chains(settled)
-    return together(
-        check_links(settled, made, budget),
-        check_versions(settled, made, budget),
-        check_graph(settled, made, budget),
-    )
+    def _level(self, broken: Sequence[str]) -> Level | None:
+        levels = [found.level for found in self.found.values() if found.level is not None]
+        # A search that finds no order does not say which weaker level would have one.
+        lost = [name for name in SEARCHES if name in broken]
+        if any(self.found[name].level is None for name in lost):
+            return None
+        return min(levels, default=None) if broken or not self.undecided else None
 
 
 def _gist(violation: Violation) -> tuple[str, int, frozenset[int]]:
     return violation.anomaly, violation.account, frozenset(violation.calls)
-
-
-def _renamed(found: Found, calls: Ints) -> Found:
-    """The same, its calls named as in the history asked about."""
-
-    def asked(places: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(int(calls[place]) for place in places if calls[place] >= 0)
-
-    violations = [
-        replace(
-            each,
-            calls=asked(each.calls),
-            links=tuple(
-                Link(int(calls[link.earlier]), int(calls[link.later]), link.why)
-                for link in each.links
-            ),
-        )
-        for each in found.violations
-    ]
-    return replace(found, violations=violations)

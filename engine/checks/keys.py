@@ -23,26 +23,28 @@ Mask = NDArray[np.bool_]
 class Attempts:
     """Which calls remain, one for each effect, and (per call) when and as what they happened.
 
-    `again`: effects that should not be, since their key has one already; `twice` tells of them, and
-    `early` of receipts that were given before their effect can have been.
+    `again`: effects that should not be, since the call in `once` (per call, else -1) had the same
+    key. `early`: calls answered before the effect which they were answered with can have been.
     """
 
     kept: Mask
     operation: Ints
     invoked: Ints
     completed: Ints
-    again: Mask
-    twice: tuple[Violation, ...] = ()
-    early: tuple[Violation, ...] = ()
+    once: Ints
+    early: Ints
+
+    @property
+    def again(self) -> Mask:
+        return np.asarray(self.once >= 0)
 
 
 def one_effect_per_key(history: History, attempted: Mask, ended: Ints, logged: Mask) -> Attempts:
     """Join the `attempted` calls of one key. `ended` per call; `logged` per operation id."""
-    kept = np.ones(history.calls, np.bool_)
+    kept, once = np.ones(history.calls, np.bool_), np.full(history.calls, -1)
     members = _repeated(history, attempted)
     if not len(members):
-        again = np.zeros(history.calls, np.bool_)
-        return Attempts(kept, history.operation, history.invoked, history.completed, again)
+        return Attempts(kept, history.operation, history.invoked, history.completed, once, members)
     group = _groups(history)[members]
     answered = ended[members] == Ended.OK
     in_log = logged[history.operation[members]]
@@ -53,44 +55,30 @@ def one_effect_per_key(history: History, attempted: Mask, ended: Ints, logged: M
     in_log, until = in_log[order], until[order]
     starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
     leader = np.repeat(starts, np.diff(np.concatenate((starts, [len(members)]))))
-    apart = answered & _differ(history, members, members[leader])
+    differ = _differ(history, members, members[leader])
+    apart = answered & differ
     apart |= in_log & in_log[leader] & _other_operation(history, members, leader)
     follows = np.arange(len(members)) != leader
     apart &= follows
-    kept[members[follows & ~apart]] = False
-    return _joined(history, kept, members, leader, in_log, until, apart)
-
-
-def _joined(
-    history: History,
-    kept: Mask,
-    members: Ints,
-    leader: Ints,
-    in_log: Mask,
-    until: Ints,
-    apart: Mask,
-) -> Attempts:
-    starts = np.unique(leader)
-    leaders = members[starts]
-    operation = history.operation.copy()
-    invoked, completed = history.invoked.copy(), history.completed.copy()
-    invoked[leaders] = np.minimum.reduceat(history.invoked[members], starts)
-    completed[leaders] = until[starts]
+    # Of several requests that were never answered, any may be the one that happened.
+    open_ended = ~answered & ~answered[leader] & ~in_log[leader] & differ
+    kept[members[follows & ~apart & ~open_ended]] = False
+    once[members[apart]] = members[leader[apart]]
+    operation, invoked = history.operation.copy(), history.invoked.copy()
+    completed = history.completed.copy()
+    invoked[members[starts]] = np.minimum.reduceat(history.invoked[members], starts)
+    completed[members[starts]] = until[starts]
     # The effect is that of the attempt which the log knows, whoever was answered first.
-    known = in_log & ((leader == np.arange(len(members))) | ~in_log[leader]) & ~apart
+    known = in_log & (~follows | ~in_log[leader]) & ~apart
     operation[members[leader[known]]] = history.operation[members[known]]
     invoked[members[leader[known]]] = history.invoked[members[known]]
-    twice = np.flatnonzero(apart)
-    again = np.zeros(history.calls, np.bool_)
-    again[members[twice]] = True
-    found = tuple(
-        _applied_twice(history, int(members[leader[place]]), int(members[place]))
-        for place in twice[np.argsort(members[twice])][:VIOLATIONS_MAX]
-    )
-    early = leaders[completed[leaders] < invoked[leaders]]
+    # Nobody knows when, by the leader's clock, an attempt by another clock was invoked.
+    clock = history.clock[members]
+    several = np.minimum.reduceat(clock, starts) != np.maximum.reduceat(clock, starts)
+    invoked[members[starts[several]]] = MISSING
+    early = members[starts][until[starts] < invoked[members[starts]]]
     completed[early] = invoked[early]
-    told = tuple(_answered_before(history, int(call)) for call in early[:VIOLATIONS_MAX])
-    return Attempts(kept, operation, invoked, completed, again, found, told)
+    return Attempts(kept, operation, invoked, completed, once, early)
 
 
 def _groups(history: History) -> Ints:
@@ -152,7 +140,14 @@ def check_keys(history: History, refused: Mask, attempts: Attempts) -> Found:
     """
     late = np.flatnonzero(refused & (history.key >= 0))
     granted = np.flatnonzero(attempts.kept & (history.ended == Ended.OK) & (history.key >= 0))
-    found = [*attempts.twice, *attempts.early]
+    twice = np.flatnonzero(attempts.again)
+    found = [
+        _applied_twice(history, int(attempts.once[call]), int(call))
+        for call in twice[:VIOLATIONS_MAX]
+    ]
+    found += [_answered_before(history, int(call)) for call in attempts.early[:VIOLATIONS_MAX]]
+    notes: tuple[str, ...] = ()
+    count, mere = len(twice) + len(attempts.early), not len(twice)
     if len(late) and len(granted):
         granted = granted[np.argsort(history.key[granted], kind="stable")]
         keys = history.key[granted]
@@ -161,14 +156,28 @@ def check_keys(history: History, refused: Mask, attempts: Attempts) -> Found:
         saw = mine & _saw(history, late, success)
         after = mine & (attempts.completed[success] < history.invoked[late])
         after &= history.clock[success] == history.clock[late]
+        wrong = np.flatnonzero(saw | after)
         found += [
             _forgotten_key(history, int(success[at]), int(late[at]), saw=bool(saw[at]))
-            for at in np.flatnonzero(saw | after)
+            for at in wrong[:VIOLATIONS_MAX]
         ]
+        count, mere = count + len(wrong), mere and not saw.any()
+        open_ended = mine & ~saw & ~after & _unseen(history, late)
+        open_ended &= history.completed[late] >= attempts.invoked[success]
+        if open_ended.any():
+            notes = (
+                f"refusals that may have come after their key's success: {open_ended.sum():,}",
+            )
     found.sort(key=Violation.moment)
-    timely = all(violation.anomaly.endswith("-realtime") for violation in found)
-    level = Level.SERIALIZABLE if timely else Level.NONE
-    return Found(found[:VIOLATIONS_MAX], len(found), level if found else None)
+    # Some order would do where only the clock speaks against it.
+    level = Level.SERIALIZABLE if mere else Level.NONE
+    return Found(found[:VIOLATIONS_MAX], count, level if count else None, notes)
+
+
+def _unseen(history: History, calls: Ints) -> Mask:
+    """Those that do not tell what version they saw."""
+    of = history.call_of_entry()[history.version != MISSING]
+    return np.asarray(np.bincount(of, minlength=history.calls)[calls] == 0)
 
 
 def _saw(history: History, late: Ints, success: Ints) -> Mask:

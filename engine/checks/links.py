@@ -31,7 +31,7 @@ def check_links(settled: Settled, made: Chains, budget: Budget) -> Found:
     """The first broken links, all of them counted; up to read committed for mere lost updates."""
     budget.check()
     gaps = made.writes & made.gaps & (made.version != made.stood)
-    excused = settled.undecided_on[made.account] > 0
+    excused = settled.open_on[made.account]
     broken = made.writes & (made.broken | (made.gaps & ~gaps)) & ~gaps
     ends = _ends(settled, made)
     bad = np.flatnonzero(broken | (gaps & ~excused))
@@ -56,8 +56,7 @@ def _demand_decided(settled: Settled, made: Chains, gaps: Mask) -> None:
     excused = int(gaps.sum()) + sum(1 for _ in _differing_ends(settled, made, decided=False))
     if excused:
         raise CannotSay(
-            f"{excused:,} gaps are left, which {len(settled.undecided):,} calls without an answer"
-            " may explain"
+            f"gaps that calls without an answer, or not recorded, may explain: {excused:,}"
         )
 
 
@@ -196,7 +195,7 @@ def _differing_ends(settled: Settled, made: Chains, *, decided: bool) -> Iterato
     final, final_version = history.finals, history.final_versions
     wrong = (final != MISSING) & (balance != MISSING) & (final != balance)
     wrong |= (final_version != MISSING) & (version != MISSING) & (final_version != version)
-    wrong &= (settled.undecided_on == 0) == decided
+    wrong &= settled.open_on != decided
     for account in np.flatnonzero(wrong).tolist():
         yield _End(account, int(writer[account]), int(balance[account]), int(version[account]))
 

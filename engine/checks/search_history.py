@@ -1,7 +1,8 @@
 """The general search on a wallet's history: calls on several accounts where versions are not known.
 
 Decides whatever was recorded, one way or the other, but only short histories in a short time: the
-last resort for what `events` and `blackbox` cannot say.
+last resort for what `events` and `blackbox` cannot say. That a transfer by itself comes to nothing
+is for the arithmetic to say.
 """
 
 from collections.abc import Iterator

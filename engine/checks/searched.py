@@ -1,14 +1,27 @@
-"""A settled history for layers that search for an order: what is undecided may still happen."""
+"""Histories without versions: made ready for layers that search for an order, and which those are.
 
+What is undecided may still happen there, at any time.
+"""
+
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.checks.settle import Settled
-from engine.histories.columns import FOREVER, PER_CALL, PER_ENTRY, History, Ints
+from engine.checks.anomalies import check_graph
+from engine.checks.blackbox import check_blackbox
+from engine.checks.chain import chains
+from engine.checks.events import check_events
+from engine.checks.events_versions import infer_versions
+from engine.checks.links import check_links
+from engine.checks.settle import Settled, settle
+from engine.checks.verdict import Budget, CannotSay, Found, Layer, Link, together
+from engine.checks.versions import check_versions
+from engine.histories.columns import FOREVER, MISSING, PER_CALL, PER_ENTRY, History, Ints
 from engine.recording import Ended
+
+SEARCHES = EVENTS, BLACK_BOX, GENERAL = "event order", "black box", "general search"
 
 
 def for_search(settled: Settled) -> tuple[History, Ints]:
@@ -17,27 +30,19 @@ def for_search(settled: Settled) -> tuple[History, Ints]:
     Undecided calls are unknown and never answered; keys are settled, and gone.
     """
     asked, history, calls = settled.source, settled.history, settled.calls
-    ended = history.ended
     if len(settled.undecided):
         mask = np.zeros(asked.calls, np.bool_)
         mask[settled.undecided] = True
         open_ended = asked.keep(mask)
-        history, calls = _joined(history, open_ended), np.append(calls, settled.undecided)
-        ended = np.append(ended, np.full(open_ended.calls, int(Ended.UNKNOWN)))
-    # What the log knows has happened, whether it was answered or not.
-    ended = np.where((ended == Ended.UNKNOWN) & _settled(settled, len(ended)), 0, ended)
-    completed = np.where(ended == Ended.UNKNOWN, FOREVER, history.completed)
-    history = replace(
-        history, ended=ended, completed=completed, key=np.full(history.calls, -1), events=None
-    )
+        unknown = np.full(open_ended.calls, int(Ended.UNKNOWN))
+        forever = np.full(open_ended.calls, FOREVER)
+        history = _joined(history, replace(open_ended, ended=unknown, completed=forever))
+        calls = np.append(calls, settled.undecided)
+    history = replace(history, key=np.full(history.calls, -1), events=None)
     order = np.argsort(history.invoked, kind="stable")
     if (order[1:] > order[:-1]).all():
         return history, calls
     return _ordered(history, order), calls[order]
-
-
-def _settled(settled: Settled, calls: int) -> NDArray[np.bool_]:
-    return np.arange(calls) < settled.history.calls
 
 
 def _joined(history: History, more: History) -> History:
@@ -56,3 +61,53 @@ def _ordered(history: History, order: Ints) -> History:
     columns: dict[str, Any] = {name: getattr(history, name)[order] for name in PER_CALL}
     columns |= {name: getattr(history, name)[entries] for name in PER_ENTRY}
     return replace(history, first=first, **columns)
+
+
+def searches(settled: Settled, *, short_of_all: bool) -> Iterator[tuple[str, Layer]]:
+    """Searches for an order, cheapest first; what finds none of several cannot say."""
+    known = settled.history.before[settled.writes] != MISSING
+    if len(known) and not known.any():
+        yield BLACK_BOX, check_blackbox
+    else:
+        yield EVENTS, check_events
+        yield "transaction graph", _by_forced_versions
+    if short_of_all:
+        # Loaded when it is needed: it is the last resort.
+        from engine.checks.search_history import check_search
+
+        yield GENERAL, check_search
+
+
+def _by_forced_versions(history: History, budget: Budget) -> Found:
+    """The layers of versions, on the only versions that there can be."""
+    forced = infer_versions(history)
+    if forced is None:
+        raise CannotSay("several orders are possible, so versions cannot be inferred")
+    nowhere = np.full(len(history.accounts), MISSING)
+    settled = settle(replace(forced, log=None, final_versions=nowhere))
+    made = chains(settled)
+    return together(
+        check_links(settled, made, budget),
+        check_versions(settled, made, budget),
+        check_graph(settled, made, budget),
+    )
+
+
+def renamed(found: Found, calls: Ints) -> Found:
+    """The same, its calls named as in the history asked about."""
+
+    def asked(places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(int(calls[place]) for place in places if calls[place] >= 0)
+
+    violations = [
+        replace(
+            each,
+            calls=asked(each.calls),
+            links=tuple(
+                Link(int(calls[link.earlier]), int(calls[link.later]), link.why)
+                for link in each.links
+            ),
+        )
+        for each in found.violations
+    ]
+    return replace(found, violations=violations)

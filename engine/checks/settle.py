@@ -36,14 +36,16 @@ NO_REFUSAL = _may_have_happened(SystemFault.__subclasses__())
 class Settled:
     """The calls to be explained, and what could not be settled.
 
-    `history`: those calls alone, with what the log adds; `calls`: for each, its place in the
-    history that was asked about, -1 for operations that only the log knows. `extra`: calls whose
-    effect should not be (of a key that has one already, or that nobody asked for). `writes`: for
-    each entry, whether it wrote a version (else it only saw one); `row`: its row in the log, -1
-    for none; `torn`: the log has the call, but not on this account. `undecided`: places (in the
-    history asked about) of calls that may still happen, and `undecided_on`: how many of them touch
-    each account. `source`: the history asked about, and
-    `aborted`: its changes that never happened. `keys`: what is wrong with idempotency keys.
+    `history`: those calls alone, with what the log adds; OK if they changed anything. `calls`: for
+    each its place in `source`, the history asked about, -1 for operations that only the log knows.
+    `extra`: calls whose effect should not be (of a key that has one, or that nobody asked for).
+
+    `writes`: for each entry, whether it wrote a version (else it only saw one); `row`: its row in
+    the log, -1 for none; `torn`: the log has the call, but not on this account.
+
+    `undecided`: places in `source` of calls that may still happen; `undecided_on`: how many of them
+    touch each account. `aborted`: for each call of `source`, whether it wanted to change something
+    and never did. `keys`: what is wrong with idempotency keys.
     """
 
     history: History
@@ -59,6 +61,11 @@ class Settled:
     keys: Found
     strays: Rows
 
+    @property
+    def open_on(self) -> Mask:
+        """Accounts to which something may have happened of which nothing is known."""
+        return np.asarray((self.undecided_on > 0) | (not self.source.complete))
+
     def asked(self, *calls: int) -> tuple[int, ...]:
         """The places of these calls in the history asked about, of those that have one."""
         places = (int(self.calls[call]) for call in calls)
@@ -67,7 +74,7 @@ class Settled:
 
 def settle(history: History) -> Settled:
     """Settle every call of `history`."""
-    history = _numbered(history)
+    history = _as_far_as_final(_numbered(history))
     asks = history.kind <= Kind.CHECK
     ended = _endings(history)
     logged = np.zeros(len(history.operations) + 1, np.bool_)
@@ -89,6 +96,7 @@ def settle(history: History) -> Settled:
     extra |= np.append(attempts.again, False)[calls]
     effects = np.append(happened, True)[calls] | extra
     settled = _opened(_filled(settled, row), effects)
+    settled = replace(settled, ended=np.where(effects, int(Ended.OK), settled.ended))
     writes = _writes(settled, effects, row)
     torn = np.repeat(np.append(unknown, False)[calls] & ~extra, np.diff(settled.first))
     torn &= writes & (row < 0)
@@ -126,6 +134,14 @@ def _numbered(history: History) -> History:
     version[order] = np.arange(len(log)) - np.repeat(first, np.diff([*first, len(log)])) + 1
     versions = np.full(len(history.accounts), MISSING)
     return replace(history, log=replace(log, version=version), opening_versions=versions)
+
+
+def _as_far_as_final(history: History) -> History:
+    """Without the balances in the end, where more may have happened before or after them."""
+    if history.complete:
+        return history
+    nowhere = np.full(len(history.accounts), MISSING)
+    return replace(history, finals=nowhere, final_versions=nowhere)
 
 
 def _endings(history: History) -> Ints:

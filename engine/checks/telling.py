@@ -23,16 +23,20 @@ def made_or_lost(amount: int, decimals: int) -> str:
     return f": {money(abs(amount), decimals)} {'made' if amount > 0 else 'lost'}"
 
 
+def short(history: History, call: int) -> str:
+    """An operation by its id alone, where a sentence has named it already: `w7`."""
+    return history.operations[int(history.operation[call])] or f"call {call}"
+
+
 def named(history: History, call: int) -> str:
-    """An operation as sentences name it: `w7 (withdraw 5.00)`."""
-    name = history.operations[int(history.operation[call])] or f"call {call}"
+    """An operation as sentences name it first: `w7 (withdraw 5.00)`."""
     kind = Kind(int(history.kind[call]))
     first, after_last = int(history.first[call]), int(history.first[call + 1])
     amounts = {abs(int(amount)) for amount in history.amount[first:after_last]} - {0, -MISSING}
     if kind is Kind.CHECK:
         amounts = {int(need) for need in history.need[first:after_last]} - {MISSING}
     shown = f" {money(amounts.pop(), history.decimals)}" if len(amounts) == 1 else ""
-    return f"{name} ({kind.name.lower()}{shown})"
+    return f"{short(history, call)} ({kind.name.lower()}{shown})"
 
 
 def shown_account(history: History, account: int) -> str:

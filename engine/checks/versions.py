@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.checks.chain import NOWHERE, Chains, origin
 from engine.checks.links import asked_links
 from engine.checks.settle import Settled
-from engine.checks.telling import money, named, shown_account
+from engine.checks.telling import money, named, short, shown_account
 from engine.checks.verdict import VIOLATIONS_MAX, Budget, CannotSay, Found, Level, Link, Violation
 from engine.histories.columns import FOREVER, MISSING, Ints
 from engine.verdicts import Break
@@ -60,11 +60,9 @@ def _invented(settled: Settled, made: Chains) -> Ints:
     invented = np.where(unseen, made.gaps[doubtful], found == NOWHERE)
     # A version that nobody is known to have written may be that of a call without an answer.
     excused = invented & made.gaps[doubtful]
-    excused &= settled.undecided_on[made.account[doubtful]] > 0
+    excused &= settled.open_on[made.account[doubtful]]
     if excused.any() and (excused == invented).all():
-        raise CannotSay(
-            f"{excused.sum():,} answers show versions that nobody is known to have written"
-        )
+        raise CannotSay(f"answers with a version that nobody is known to write: {excused.sum():,}")
     return doubtful[invented & ~excused]
 
 
@@ -182,7 +180,7 @@ def _reordered(settled: Settled, made: Chains, early: int, later: int) -> Violat
     return Violation(
         kind,
         anomaly,
-        f"{name}: {told}, but {why} and had returned before {named(history, first)} was invoked",
+        f"{name}: {told}, but {why} and had returned before {short(history, first)} was invoked",
         settled.asked(first, second),
         account,
         links=asked_links(settled, links),

@@ -7,8 +7,8 @@ Worlds           `world`: `model` (coroutines by hand), `gated` (a real database
 Databases        `rules`: of SQLite `memory`, of PostgreSQL `memory_postgres` and `locking`, over
                  `tables` `statements` `leases`; real ones `live_stores` `live`: `live_sqlite`,
                  `live_postgres` with `row_locks` and `deadlock`
-One run          `controller` decides whose step is next, `judge` says what broke, `witness` tells
-                 it, `regression` repeats it in code that has changed
+One run          `controller` decides whose step is next, `judge` says what broke, `witness`
+                 tells it in `reading_order`, `regression` repeats it in code that has changed
 Ways to search   `plan` chooses: `states` by the graph, `search` schedule by schedule, `reduction`
                  trace by trace, `sampling` by luck; `harvest` adds runs up, `cells` is the way in
 The state graph  `frozen` `recall` `keyed` `unseen` `outliving`: memory as a value, and memory out

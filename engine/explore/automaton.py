@@ -5,14 +5,14 @@ is answered, and by its instance's memory where the code looked at that. The rea
 only the first time a place is reached; from then on its behaviour is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.explore.frozen import MutexId, Unfit
-from engine.explore.independence import Learned
+from engine.explore.independence import Learned, Thing, things_of
 from engine.explore.recall import UNCHANGED, Item, Memory
-from engine.explore.solo import NOT_THE_SAME, Answered, Solo, same
+from engine.explore.solo import NOT_THE_SAME, Answered, Resumed, Solo, same
 from engine.explore.steps import Step
 from engine.explore.world import Setting
 from engine.history import CallRecord
@@ -23,7 +23,8 @@ class Node:
 
     __slots__ = (
         *("after", "background", "backoffs", "calls", "ended", "fault", "instance", "kids"),
-        *("name", "order", "origin", "rested", "shielded", "solos", "step", "tired", "via"),
+        *("name", "order", "origin", "rested", "shielded", "solos", "step", "things", "tired"),
+        "via",
     )
 
     name: str
@@ -36,6 +37,8 @@ class Node:
     ended: bool
     fault: str
     calls: tuple[CallRecord, ...]
+    # What connects each of them with others' calls.
+    things: tuple[tuple[Thing, ...], ...]
     backoffs: int
     # A back-off can be taken once another client has moved since: then it is at `rested`.
     tired: bool
@@ -62,14 +65,11 @@ class Birth:
 # Not frozen as other values are: so many are made that it could be felt.
 @dataclass(slots=True, eq=False)
 class Outcome:
-    """What a resumption leads to, and what it changed in memory. Each exists once."""
+    """What a resumption did, where it leads to, and the work beside that it began. Exists once."""
 
+    did: Resumed
     node: Node
-    changed: Mapping[Item, Any]
-    released: tuple[MutexId, ...]
-    opened: tuple[int, ...]
-    closed: tuple[int, ...]
-    births: tuple[Birth, ...]
+    births: Sequence[Birth]
 
 
 @dataclass(slots=True, eq=False)
@@ -175,17 +175,14 @@ class Automaton:
             node.shielded = shield or origin.shielded
             node.backoffs = origin.backoffs
         node.origin, node.via = origin, (given, memory)
-        ended = solo.lane.ended
-        outcome = Outcome(
-            self._end(node, solo) if ended else self._place(node, solo),
-            did.changed,
-            did.released,
-            did.opened,
-            did.closed,
-            tuple([Birth(origin, node.order, given, memory, n) for n in range(did.births)]),
-        )
-        if ended:
+        births: Sequence[Birth] = ()
+        if did.births:
+            births = [Birth(origin, node.order, given, memory, n) for n in range(did.births)]
+        if solo.lane.ended:
+            outcome = Outcome(did, self._end(node, solo), births)
             self._let_go(solo)
+        else:
+            outcome = Outcome(did, self._place(node, solo), births)
         _learn(origin.kids, key, did.looked, outcome)
         return outcome
 
@@ -201,7 +198,8 @@ class Automaton:
         ahead: list[Answered] = []
         node = at
         while isinstance(node.origin, Node) and not node.solos:
-            assert node.origin.step is not None and node.via is not None
+            assert node.origin.step is not None
+            assert node.via is not None
             ahead.append((node.origin.step, *node.via))
             node = node.origin
         given, memory = node.via or (None, {})
@@ -211,6 +209,7 @@ class Automaton:
         elif isinstance(node.origin, Birth):
             solo = self._solo(node.origin)
         else:
+            assert isinstance(node.origin, int)
             solo = self._begin(node.origin)
         solo.replay(given, memory, ahead)
         if not same(solo.lane.pending, at.step):
@@ -221,6 +220,7 @@ class Automaton:
         lane = solo.lane
         node.step, node.instance = lane.pending, lane.instance
         node.ended, node.fault, node.calls = False, "", solo.calls
+        node.things = _things(node.calls)
         node.kids, node.solos = {}, [solo]
         node.tired, node.rested = node.step is not None and node.step.kind == "backoff", None
         if node.tired:
@@ -241,10 +241,14 @@ class Automaton:
         if known is not None:
             return known
         node.step, node.instance, node.ended, node.tired = None, None, True, False
-        node.fault, node.calls = solo.lane.fault, calls
+        node.fault, node.calls, node.things = solo.lane.fault, calls, _things(calls)
         node.kids, node.solos, node.rested = {}, [], None
         self._ends[key] = node
         return node
+
+
+def _things(calls: Sequence[CallRecord]) -> tuple[tuple[Thing, ...], ...]:
+    return tuple([things_of(call.request, call.key) for call in calls]) if calls else ()
 
 
 def awake(node: Node) -> Node:

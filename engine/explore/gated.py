@@ -222,7 +222,11 @@ class GatedWorld:
             assert task is not None
             task.cancel()
         try:
-            result = self._results[lane] = await self._effect(lane, session, step, how)
+            result = await self._effect(lane, session, step, how)
+            if how is How.LOSE:
+                # A verb that asked the database nothing has not met its cancellation yet.
+                await asyncio.sleep(0)
+            self._results[lane] = result
         except Exception as error:
             self._results[lane] = error
             if how is not How.UNHEARD:

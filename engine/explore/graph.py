@@ -6,17 +6,17 @@ Clients that have ended in the same way are one place. So schedules that lead to
 share their future, and a question about real-time order still gets its exact answer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.explore.automaton import Automaton, Node, Outcome, awake
+from engine.explore.automaton import Automaton, Birth, Node, Outcome, awake
 from engine.explore.controller import SPINS_MAX
 from engine.explore.faults import CANCELS, GO, Faults, How, fault_moves, told
 from engine.explore.frozen import MutexId
 from engine.explore.independence import Learned
 from engine.explore.leases import expired
 from engine.explore.moves import Common, Gone, State, Taken
-from engine.explore.past import Before, Masks, Past, remembered
+from engine.explore.past import Past, Pasts, remembered
 from engine.explore.rules import RULES, in_ring
 from engine.explore.shared import (
     Shared,
@@ -29,7 +29,7 @@ from engine.explore.shared import (
     without,
 )
 from engine.explore.solo import CANCELLED
-from engine.explore.steps import BESIDE_DATABASE, Step
+from engine.explore.steps import BESIDE_DATABASE
 from engine.explore.tables import opened
 from engine.explore.world import Setting
 
@@ -48,10 +48,10 @@ class Graph:
         self._commons: dict[Shared, Common] = {}
         self._clients = len(setting.scenario.programs)
         self._coarse = len(learned.coarse)
-        self._pasts: dict[tuple[Any, ...], Past] = {}
+        self._pasts: dict[Faults, Pasts] = {}
         self.ends: dict[object, Any] = {}
         common = self.common(Shared(opened(setting.scenario.openings, keep_log=False)))
-        self.start: State = (self.automaton.roots, common, self.past((), (), faults))
+        self.start: State = (self.automaton.roots, common, self.pasts(faults).one((), ()))
 
     @property
     def outdated(self) -> bool:
@@ -60,16 +60,22 @@ class Graph:
 
     def forget_past(self) -> None:
         """Begin again with the groups of accounts that are known now. What clients do is kept."""
-        self._pasts.clear()
+        self._forget_pasts()
         self.ends.clear()
         nodes, common, _ = self.start
-        self.start = nodes, common, self.past((), (), self.faults)
+        self.start = nodes, common, self.pasts(self.faults).one((), ())
 
     def close(self) -> None:
         """End all coroutines, and let go of everything that leads back to itself."""
         self.automaton.close()
+        self._forget_pasts()
         for common in self._commons.values():
             common.moves.clear()
+
+    def _forget_pasts(self) -> None:
+        for kin in self._pasts.values():
+            kin.known.clear()
+        self._pasts.clear()
 
     def common(self, shared: Shared) -> Common:
         """The one object for what is shared."""
@@ -79,13 +85,11 @@ class Graph:
             found = self._commons[shared] = Common(shared, rings=rings)
         return found
 
-    def past(self, done: Masks, before: Before, faults: Faults) -> Past:
-        """The one object for this past."""
-        key = (done, before, faults)
-        found = self._pasts.get(key)
-        if found is None:
-            found = self._pasts[key] = Past(done, before, faults)
-        return found
+    def pasts(self, faults: Faults) -> Pasts:
+        """All pasts with so much left of the faults."""
+        if faults not in self._pasts:
+            self._pasts[faults] = Pasts(faults)
+        return self._pasts[faults]
 
     def gone(self, node: Node, common: Common) -> Gone | None:
         """The client's step, taken; None where it would have to wait."""
@@ -112,7 +116,7 @@ class Graph:
             if gone.alone:
                 later = past
                 if gone.news:
-                    later = past.later.get(gone.outcomes[0]) or self.later(past, node, gone)
+                    later = past.later.get(gone.outcome) or self.later(past, node, gone)
                 others[lane] = gone.node
                 after = tuple(others), gone.common, later
                 others[lane] = node
@@ -172,36 +176,39 @@ class Graph:
             shared = locked
         elif step.kind.startswith("cache"):
             shared, answer = cached(shared, node, step)
-        return self._resumed(node, common, shared, answer, step, answer)
+        return self._resumed(node, common, shared, answer)
 
     def _resumed(
-        self,
-        node: Node,
-        common: Common,
-        shared: Shared,
-        given: Any,
-        step: Step,
-        answer: Any,
-        *,
-        shield: bool = False,
+        self, node: Node, common: Common, shared: Shared, answer: Any, *, cancelled: bool = False
     ) -> Gone:
-        """The client goes on with what it was given, and the work it starts beside begins."""
-        outcome = self.automaton.resume(node, given, common.memory, shield=shield)
-        if outcome.released or outcome.changed:
-            shared = affected(shared, outcome)
-        outcomes: tuple[Outcome, ...] = (outcome,)
-        freed = outcome.released
-        births = list(outcome.births)
-        while births:
-            born = self.automaton.born(births.pop(0), dict(shared.memory))
-            shared = affected(shared, born)
-            outcomes += (born,)
-            freed += born.released
-            births += born.births
-        news = bool(outcome.opened or outcome.closed)
-        alone = len(outcomes) == 1 and not (node.background and outcome.node.ended)
-        common = common if shared is common.shared else self.common(shared)
-        return Gone(alone, news, outcome.node, common, outcomes, step, answer, freed)
+        """The client goes on with its answer, or cancelled; work that it starts beside begins."""
+        given = CANCELLED if cancelled else answer
+        outcome = self.automaton.resume(node, given, common.memory, shield=cancelled)
+        did, born = outcome.did, tuple[Outcome, ...]()
+        if did.released or did.changed:
+            shared = affected(shared, did)
+        if outcome.births:
+            shared, born = self._born(shared, outcome.births)
+        return Gone(
+            not (born or (node.background and outcome.node.ended)),
+            bool(did.opened or did.closed),
+            outcome.node,
+            common if shared is common.shared else self.common(shared),
+            outcome,
+            born,
+            answer,
+            did.released + tuple([mutex for one in born for mutex in one.did.released]),
+        )
+
+    def _born(self, shared: Shared, births: Sequence[Birth]) -> tuple[Shared, tuple[Outcome, ...]]:
+        """The work beside begins, and what it begins."""
+        waiting, born = list(births), list[Outcome]()
+        while waiting:
+            one = self.automaton.born(waiting.pop(0), dict(shared.memory))
+            shared = affected(shared, one.did)
+            born.append(one)
+            waiting += one.births
+        return shared, tuple(born)
 
     def after(self, state: State, lane: int, gone: Gone, faults: Faults) -> State:
         """The state after the move, where others rest and background work comes and goes."""
@@ -213,19 +220,19 @@ class Graph:
         nodes = [awake(node) for node in was]
         nodes[lane] = gone.node
         beside = nodes[self._clients :]
-        beside += [awake(born.node) for born in gone.outcomes[1:]]
+        beside += [awake(born.node) for born in gone.born]
         going = sorted((n for n in beside if not n.ended), key=lambda node: node.name)
         return (*nodes[: self._clients], *going), gone.common, past
 
     def later(self, past: Past, node: Node, gone: Gone, faults: Faults | None = None) -> Past:
         """The past with what has just become of it; `faults` are what is left then."""
-        outcome = gone.outcomes[0]
+        outcome = gone.outcome
         faults = past.faults if faults is None else faults
         key = outcome if faults is past.faults else (outcome, faults)
         later = past.later.get(key)
         if later is None:
-            new = remembered(past, node, gone.step, outcome, self.learned)
-            later = past.later[key] = self.past(*new, faults)
+            kin = past.kin if faults is past.faults else self.pasts(faults)
+            later = past.later[key] = kin.one(*remembered(past, node, outcome, self.learned))
         return later
 
     def _faults(self, state: State) -> Iterator[Taken]:
@@ -243,7 +250,7 @@ class Graph:
                 case How.EXPIRE | How.SWEEP:
                     shared = self._beside(nodes[lane], common, how)
                     rested = tuple(awake(node) for node in nodes)
-                    same = self.past(past.done, past.before, left)
+                    same = self.pasts(left).one(past.done, past.before)
                     yield lane, how, (rested, self.common(shared), same), None
                 case _:
                     gone = self._struck(nodes[lane], common, how)
@@ -267,10 +274,7 @@ class Graph:
             shared = shared._replace(db=self.rules.hung_up(shared.db, node.name))
         elif how is How.BUSY:
             shared = shared._replace(db=self.rules.failed(shared.db, node.name))
-        error = told(how)
-        cancelled = how in CANCELS
-        given = CANCELLED if cancelled else error
-        return self._resumed(node, common, shared, given, step, error, shield=cancelled)
+        return self._resumed(node, common, shared, told(how), cancelled=how in CANCELS)
 
     def _crashed(self, state: State, lane: int, left: Faults) -> State:
         """All that talk to the instance are dead; its memory and its mutexes are gone."""
@@ -289,5 +293,5 @@ class Graph:
                 freed |= set(lets_go)
         assert number is not None
         left_over = without(shared._replace(db=db), number, freed)
-        same = self.past(past.done, past.before, left)
+        same = self.pasts(left).one(past.done, past.before)
         return tuple(nodes), self.common(left_over), same

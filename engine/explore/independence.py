@@ -79,12 +79,9 @@ def depend(one: Footprint, other: Footprint) -> bool:
     """Whether neighbouring moves of two clients may not be swapped."""
     if one.everything or other.everything:
         return True
-    few, many = one.uses, other.uses
-    if len(few) > len(many):
-        few, many = many, few
-    for thing, use in few.items():
-        met = many.get(thing)
-        if met is not None and (met is not use or use is Use.CHANGE):
+    for thing in one.uses.keys() & other.uses.keys():
+        use = one.uses[thing]
+        if use is Use.CHANGE or use is not other.uses[thing]:
             return True
     return False
 
@@ -216,12 +213,15 @@ class Learned:
 
     def connect(self, things: Iterable[Thing]) -> Thing:
         """The group of all these accounts and keys, which are one from now on."""
-        roots = [self._root(thing) for thing in things]
-        for root in roots[1:]:
-            if root != roots[0]:
-                self._parent[root] = roots[0]
+        first: Thing = None
+        for thing in things:
+            root = self._root(thing)
+            if first is None:
+                first = root
+            elif root != first:
+                self._parent[root] = first
                 self.news = True
-        return roots[0] if roots else None
+        return first
 
     def use_whole(self, cell: str) -> None:
         """Somebody looked at the cell's order, or at all of it."""

@@ -24,15 +24,20 @@ from engine.errors import (
 from engine.explore import live_postgres_sql as sql
 from engine.explore.deadlock import Deadlock, Waiter
 from engine.explore.live import Books
+from engine.explore.locking import statement
 from engine.explore.row_locks import Lock, Obstacle, circle, claimed, inserted, obstacle, wanted
 from engine.explore.stage import Lane
 from engine.explore.steps import Step
+from engine.explore.tables import Lease, Tables
 from engine.history import LogRow
 from engine.ports import Row, Store
 from engine.stores.postgres import PostgresDatabase, PostgresStore
+from engine.stores.postgres_statements import earlier_of
 
 # Answers after which only a rollback is of use.
 _FAILED = (SerializationFailed, DeadlockVictim, LockTaken, StoreBusy, StoreUnavailable)
+# Steps whose statement may refuse, or know the answer, before it locks anything.
+_LOOKS_FIRST = ("write", "guarded", "group")
 _KEEPS_SNAPSHOT = ("repeatable-read", "serializable")
 
 
@@ -164,7 +169,9 @@ class PostgresLive:
         advisory = [lock.name for step in steps.values() for lock in wanted(step)]
         holders = await self._holders(advisory)
         for lane, step in steps.items():
-            met = obstacle(lane, step, holders)
+            met = obstacle(lane, wanted(step), holders)
+            if met is not None and step.kind in _LOOKS_FIRST:
+                met = obstacle(lane, await self._taken(lane, step), holders)
             if met is not None and not await self._is_outdated(lane, met.lock):
                 self._obstacles[lane] = met
 
@@ -198,6 +205,22 @@ class PostgresLive:
             elif kind != "owned":
                 holders.setdefault(Lock(kind, name), set()).add(lanes[pid])
         return holders
+
+    async def _taken(self, lane: Lane, step: Step) -> tuple[Lock, ...]:
+        """Those of the wanted locks that the step's statement takes on the tables that it sees."""
+        transaction, connection = self._open.get(lane), self._probe
+        if transaction is not None and transaction.has_snapshot:
+            if transaction.level == "serializable":
+                return wanted(step)  # what is read there may decide who is undone
+            connection = transaction.connection
+        found = await connection.fetch(sql.TABLES)
+        rows = tuple(
+            (each["name"], Row(each["number"], each["version"])) for each in _of("row", found)
+        )
+        keys = tuple((each["name"], earlier_of(each)) for each in _of("key", found))
+        leases = tuple((each["name"], Lease(token=each["number"])) for each in _of("lease", found))
+        locks = statement(Tables(rows, keys), leases, step).locks
+        return tuple(lock for lock in wanted(step) if str(lock) in locks)
 
     async def _is_outdated(self, lane: Lane, lock: Lock) -> bool:
         """Whether the lane's snapshot shows an older row: then it fails, and does not wait."""
@@ -237,3 +260,7 @@ class PostgresLive:
             f"{lane.name}'s {step.kind} had to wait for a lock that none of the clients holds",
             f"see who else works in this database: {who}",
         )
+
+
+def _of(kind: str, found: Sequence[Any]) -> list[Any]:
+    return [each for each in found if each["kind"] == kind]

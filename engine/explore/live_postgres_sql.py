@@ -46,6 +46,17 @@ BOOKS_AND_RESTORE = f"""
     undecided AS (DELETE FROM walletrace.decisions)
     {BOOKS}
 """
+# What a statement looks at to know whether it will lock anything.
+TABLES = """
+    SELECT 'row' AS kind, account AS name, balance_cents AS number, version, '' AS fingerprint,
+        '' AS receipt
+    FROM walletrace.wallets
+    UNION ALL
+    SELECT 'key', key, 0, 0, fingerprint, receipt FROM walletrace.idempotency_keys
+    UNION ALL
+    SELECT 'lease', key, token, 0, '', '' FROM walletrace.leases
+    ORDER BY 1, 2
+"""
 RUN_OUT = "UPDATE walletrace.leases SET expires_ms = 0 WHERE key = $1"
 
 # Whoever else has a transaction or an advisory lock here. $1 our own server processes.

@@ -8,7 +8,6 @@ transaction wait for the writer. Leases live in a table of their own.
 it, keep it and go back to it. PostgreSQL's are in `memory_postgres`.
 """
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from engine.errors import LockTaken, StoreBusy, StoreUnavailable, WalletraceError
@@ -23,7 +22,7 @@ from engine.explore.tables import (
     lookup,
     stored,
 )
-from engine.ports import Call, Change, not_in_dialect, outside_transactions
+from engine.ports import not_in_dialect, outside_transactions
 
 T = TypeVar("T")
 
@@ -54,8 +53,7 @@ def performed(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
             db, view = _seen(db, lane)
             return db, looked_up(view, *step.args)
         case "write":
-            (_, if_version), (_, fence) = step.options
-            return _write(db, lane, *step.args, if_version, fence)
+            return _write(db, lane, step)
         case "guarded":
             return _changed(db, *guarded(db.tables, *step.args))
         case "group":
@@ -145,14 +143,8 @@ def _seen(db: Database, lane: str) -> tuple[Database, Tables]:
     return db, transaction.view
 
 
-def _write(
-    db: Database,
-    lane: str,
-    call: Call,
-    wanted: tuple[Change, ...],
-    if_version: bool,
-    fence: Mapping[str, int],
-) -> tuple[Database, Any]:
+def _write(db: Database, lane: str, step: Step) -> tuple[Database, Any]:
+    (call, wanted), ((_, if_version), (_, fence)) = step.args, step.options
     transaction = lookup(db.open, lane)
     if transaction is None:
         return _changed(db, *written(db.tables, db.leases, call, wanted, if_version, fence))

@@ -125,8 +125,8 @@ def _refusal(db: Database, lane: str, step: Step) -> WalletraceError | None:
             return outside_transactions(step.kind)
         case "read" if own is None and step.options:
             return inside_transactions("a read that locks")
-        case "advisory" if own is None:
-            return inside_transactions("advisory")
+        case "advisory" | "commit" if own is None:
+            return inside_transactions(step.kind)
         case "begin" if step.args[0] in ("deferred", "immediate"):
             return not_in_dialect(f"isolation level {step.args[0]!r}", "postgres")
         case "commit" if own is not None and own.over == "lost":
@@ -253,9 +253,8 @@ def _not_granted(step: Step) -> SystemFault:
 
 def _commit(db: Database, lane: str) -> tuple[Database, Any]:
     own: Transaction | None = lookup(db.open, lane)
+    assert own is not None
     db = rolled_back(db, lane)
-    if own is None:  # PostgreSQL warns, and that is all
-        return db, None
     if own.over:
         return db, UsageError("commit after an error inside the transaction", "roll it back")
     wrote_nothing = not own.wrote.rows and not own.wrote.keys

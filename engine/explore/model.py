@@ -3,13 +3,14 @@
 import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from functools import partial
 from typing import Any
 
 from engine.explore.faults import CANCELS, GO, TAKES_EFFECT, How, told
 from engine.explore.loop import NeedsLoop, by_hand
 from engine.explore.rules import MemoryDatabase
 from engine.explore.stage import Lane, Stage
-from engine.explore.steps import Step, SteppedStore
+from engine.explore.steps import BESIDE_DATABASE, Step, SteppedStore
 from engine.explore.world import Ending, Setting, raise_the_curtain
 from engine.ports import Cache
 
@@ -42,7 +43,7 @@ class ModelWorld:
         self._current: Lane | None = None
         self.stage = Stage(self._announce, self._get_current, self._launch)
         self._house = raise_the_curtain(
-            setting, self.stage, lambda: SteppedStore(self.stage.perform, setting.dialect)
+            setting, self.stage, partial(SteppedStore, self.stage.perform, setting.dialect)
         )
         self._start_fresh()
 
@@ -142,17 +143,16 @@ class ModelWorld:
             self._resume(lane, None)
 
     def _effect(self, lane: Lane, step: Step) -> Any:
+        if step.kind not in BESIDE_DATABASE:
+            return self._database.perform(lane, step)
         match step.kind:
-            case "invoke" | "sweep" | "backoff":
-                return None
             case "acquire":
                 step.args[0].held_by = lane.name
-                return None
             case "cache_get" | "cache_put":
                 cache: Cache = step.args[0]
                 verb = cache.get if step.kind == "cache_get" else cache.put
                 return run_now(verb(*step.args[1:]))
-        return self._database.perform(lane, step)
+        return None
 
     def _resume(self, lane: Lane, given: Any) -> None:
         """Give the lane's coroutine an answer, or an exception to raise."""

@@ -9,7 +9,6 @@ from engine.explore.frozen import MutexId
 from engine.explore.past import Past
 from engine.explore.recall import Memory
 from engine.explore.shared import Shared
-from engine.explore.steps import Step
 
 
 class Common:
@@ -35,14 +34,17 @@ State = tuple[tuple[Node, ...], Common, Past]
 # Not frozen as other values are: so many are made and looked at that it could be felt.
 @dataclass(slots=True, eq=False)
 class Gone:
-    """A step that was taken. `alone`: no background work came or went. `news`: for the past."""
+    """A step that was taken. `alone`: no background work came or went. `news`: for the past.
+
+    `outcome` is what became of the client, at `node` now, `born` of the work that it began beside.
+    """
 
     alone: bool
     news: bool
     node: Node
     common: Common
-    outcomes: tuple[Outcome, ...]
-    step: Step
+    outcome: Outcome
+    born: tuple[Outcome, ...]
     result: Any
     freed: tuple[MutexId, ...]
 

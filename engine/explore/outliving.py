@@ -9,6 +9,7 @@ import functools
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from engine.errors import UsageError
 from engine.explore.frozen import Unfit
@@ -60,11 +61,10 @@ def _globals(setting: Setting) -> Iterator[tuple[str, object]]:
 
 
 def _own(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    return (
-        (name, value)
-        for name, value in names.items()
-        if _may_be_memory(type(value)) and not name.startswith("__")
-    )
+    for name, value in names.items():
+        kind: Any = type(value)
+        if _may_be_memory(kind) and not name.startswith("__"):
+            yield name, value
 
 
 @functools.cache

@@ -22,38 +22,54 @@ Before = tuple[tuple[int, int], ...]
 class Past:
     """The calls answered so far, as bits, group by group; for each call those of its group that
     were answered before it was invoked (left out if there were none); and what is left of the
-    faults. Each exists once in a graph, so that states compare it by identity; `later` are those
-    known to follow it.
+    faults, `calm` if nothing. Each exists once in a graph, so that states compare it by identity;
+    `later` are those known to follow it, `kin` all with the same faults.
     """
 
-    __slots__ = ("before", "calm", "done", "faults", "later")
+    __slots__ = ("before", "calm", "done", "faults", "kin", "later")
 
-    def __init__(self, done: Masks, before: Before, faults: Faults) -> None:
+    def __init__(self, done: Masks, before: Before, kin: "Pasts") -> None:
         self.done = done
         self.before = before
-        self.faults = faults
-        self.calm = faults.none
+        self.faults, self.calm = kin.faults, kin.calm
+        self.kin = kin
         self.later: dict[object, Past] = {}
 
 
-def remembered(
-    past: Past, node: Node, step: Step, outcome: Outcome, learned: Learned
-) -> tuple[Masks, Before]:
+class Pasts:
+    """All pasts of one graph in which so much is left of the faults."""
+
+    __slots__ = ("calm", "faults", "known")
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.calm = faults.none
+        self.known: dict[tuple[Masks, Before], Past] = {}
+
+    def one(self, done: Masks, before: Before) -> Past:
+        """The one object for this past."""
+        past = self.known.get((done, before))
+        if past is None:
+            past = self.known[done, before] = Past(done, before, self)
+        return past
+
+
+def remembered(past: Past, node: Node, outcome: Outcome, learned: Learned) -> tuple[Masks, Before]:
     """The past with the calls that were invoked and answered in this move."""
     first = node.order * CALLS_MAX
     before, done = past.before, past.done
-    if outcome.opened:
-        if outcome.opened[-1] >= CALLS_MAX:
+    did = outcome.did
+    if did.opened:
+        if did.opened[-1] >= CALLS_MAX:
             raise Unfit(f"{node.name} makes more than {CALLS_MAX} calls")
-        seen = _seen(done, step, learned)
+        seen = _seen(done, node.step, learned)
         if seen:
-            news = tuple((first + number, seen) for number in outcome.opened)
+            news = tuple((first + number, seen) for number in did.opened)
             before = tuple(sorted(before + news))
-    if outcome.closed:
+    if did.closed:
         masks = dict(done)
-        for number in outcome.closed:
-            call = outcome.node.calls[number]
-            group = learned.connect(things_of(call.request, call.key))
+        for number in did.closed:
+            group = learned.connect(outcome.node.things[number])
             masks[group] = masks.get(group, 0) | 1 << (first + number)
         done = tuple(sorted(masks.items(), key=repr) if len(masks) > 1 else masks.items())
     if learned.news:
@@ -61,9 +77,9 @@ def remembered(
     return done, before
 
 
-def _seen(done: Masks, step: Step, learned: Learned) -> int:
+def _seen(done: Masks, step: Step | None, learned: Learned) -> int:
     """The answered calls that come before one invoked now: those of its group, if that is known."""
-    request = step.args[0] if step.kind == "invoke" else None
+    request = step.args[0] if step is not None and step.kind == "invoke" else None
     group = None if request is None else learned.connect(things_of(request))
     seen = 0
     for other, mask in done:

@@ -64,7 +64,7 @@ class Task:
     on_progress: OnProgress | None = None
 
 
-Way = Callable[[Task], Awaitable[Explored]]
+Way = Callable[[Task, Budget], Awaitable[Explored]]
 
 
 async def explore_task(task: Task) -> Explored:
@@ -87,21 +87,21 @@ async def _explored(task: Task, started: float) -> Explored:
     reasons: list[str] = []
     for way in _ways(task):
         try:
-            found = await way(_with_what_is_left(task, started, SHARE_OF_SEARCH))
+            found = await way(task, _what_is_left(task.budget, started, SHARE_OF_SEARCH))
         except Unfit as why:
             reasons.append(str(why))
             continue
         if found.verdict is not Verdict.BOUNDED or way is not _few_traces:
             break
     if found.verdict is Verdict.BOUNDED:
-        found = await _by_luck(_with_what_is_left(task, started, 1.0), found)
+        found = await _by_luck(task, _what_is_left(task.budget, started, 1.0), found)
     return replace(found, note="; ".join((found.note, *reasons))) if reasons else found
 
 
-def _with_what_is_left(task: Task, started: float, share: float) -> Task:
-    """The task with what is left of this share of its seconds."""
-    left_s = task.budget.seconds_max * share - (time.monotonic() - started)
-    return replace(task, budget=replace(task.budget, seconds_max=max(0.0, left_s)))
+def _what_is_left(budget: Budget, started: float, share: float) -> Budget:
+    """The budget with what is left of this share of its seconds."""
+    left_s = budget.seconds_max * share - (time.monotonic() - started)
+    return replace(budget, seconds_max=max(0.0, left_s))
 
 
 def _ways(task: Task) -> tuple[Way, ...]:
@@ -111,40 +111,42 @@ def _ways(task: Task) -> tuple[Way, ...]:
     return (_few_traces, _state_by_state, _all_traces) if task.graph else (_all_traces,)
 
 
-async def _state_by_state(task: Task) -> Explored:
-    return await _whole(explore_states, task)
+async def _state_by_state(task: Task, budget: Budget) -> Explored:
+    return await _whole(explore_states, task, budget)
 
 
-async def _every_schedule(task: Task) -> Explored:
-    return await _whole(explore, task)
+async def _every_schedule(task: Task, budget: Budget) -> Explored:
+    return await _whole(explore, task, budget)
 
 
-async def _whole(search: Callable[..., Awaitable[Explored]], task: Task) -> Explored:
+async def _whole(
+    search: Callable[..., Awaitable[Explored]], task: Task, budget: Budget
+) -> Explored:
     return await search(
         task.setting,
         task.open_world,
         faults=task.faults,
-        budget=task.budget,
+        budget=budget,
         on_progress=task.on_progress,
     )
 
 
-async def _few_traces(task: Task) -> Explored:
-    return await _traces(task, min(TRACES_MAX, task.budget.runs_max))
+async def _few_traces(task: Task, budget: Budget) -> Explored:
+    return await _traces(task, min(TRACES_MAX, budget.runs_max), budget.seconds_max)
 
 
-async def _all_traces(task: Task) -> Explored:
-    return await _traces(task, task.budget.runs_max)
+async def _all_traces(task: Task, budget: Budget) -> Explored:
+    return await _traces(task, budget.runs_max, budget.seconds_max)
 
 
-async def _traces(task: Task, runs_max: int) -> Explored:
+async def _traces(task: Task, runs_max: int, seconds_max: float) -> Explored:
     started = time.monotonic()
     harvest = await explore_reduced(
         task.setting,
         task.open_world,
         faults=task.faults,
         runs_max=runs_max,
-        seconds_max=task.budget.seconds_max,
+        seconds_max=seconds_max,
         until_lost=True,
         on_progress=task.on_progress,
     )
@@ -153,15 +155,15 @@ async def _traces(task: Task, runs_max: int) -> Explored:
     )
 
 
-async def _by_luck(task: Task, found: Explored) -> Explored:
+async def _by_luck(task: Task, budget: Budget, found: Explored) -> Explored:
     """Nothing was lost in what was explored; some runs of the rest may still lose."""
     started = time.monotonic()
     harvest = await sample(
         task.setting,
         task.open_world,
         faults=task.faults,
-        runs_max=min(SAMPLE_RUNS_MAX, task.budget.runs_max),
-        seconds_max=min(SAMPLE_SECONDS_MAX, task.budget.seconds_max),
+        runs_max=min(SAMPLE_RUNS_MAX, budget.runs_max),
+        seconds_max=min(SAMPLE_SECONDS_MAX, budget.seconds_max),
         seed=0,
         depth=PCT_DEPTH,
         on_progress=task.on_progress,

@@ -73,11 +73,11 @@ class Recall:
         """From now on this is the memory."""
         self._memory = memory
         self.looked, self.changed = {}, {}
-        # Who has held a container may hold it still, and look at it without asking for it.
-        containers = self._open if same_request else {}
-        self._open = {}
-        for item, container in containers.items():
-            self.open(item, container)
+        if self._open:
+            containers, self._open = self._open, {}
+            # Who has held one may hold it still, and look at it without asking for it.
+            for item, container in containers.items() if same_request else ():
+                self.open(item, container)
 
     def end(self) -> None:
         """Note what has become of the containers that were looked at."""

@@ -34,7 +34,10 @@ class Obstacle(NamedTuple):
 
 
 def wanted(step: Step) -> tuple[Lock, ...]:
-    """The locks that the step waits for where somebody has them, in its statement's order."""
+    """The locks that the step waits for where somebody has them, in its statement's order.
+
+    At most: a statement that finds a reason to refuse takes fewer of them, see `locking`.
+    """
     waits = step.kind != "read" or dict(step.options).get("lock") == "wait"
     return _taken(step) if waits else ()
 
@@ -59,9 +62,9 @@ def inserted(step: Step, result: Any) -> Set[Lock]:
     return created | set(_keys([call]))
 
 
-def obstacle(lane: Lane, step: Step, holders: Holders) -> Obstacle | None:
-    """What the lane's step would wait for now."""
-    for lock in wanted(step):
+def obstacle(lane: Lane, locks: Iterable[Lock], holders: Holders) -> Obstacle | None:
+    """What a step of the lane that takes these locks would wait for now."""
+    for lock in locks:
         for holder in holders.get(lock, ()):
             if holder is not lane:
                 return Obstacle(lock, holder)

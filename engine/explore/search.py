@@ -17,7 +17,8 @@ from engine.explore.controller import (
 from engine.explore.faults import Faults
 from engine.explore.harvest import Harvest
 from engine.explore.judge import WORST_FIRST, judge, outcome_label
-from engine.explore.witness import Canonical, Observer, marked
+from engine.explore.reading_order import Canonical
+from engine.explore.witness import Observer, marked
 from engine.explore.world import Setting, World
 from engine.results import Witness
 from engine.verdicts import Break, Verdict

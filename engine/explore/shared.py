@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Set
 from typing import Any, NamedTuple
 
-from engine.explore.automaton import Node, Outcome
+from engine.explore.automaton import Node
 from engine.explore.faults import Facts
 from engine.explore.frozen import MutexId
 from engine.explore.leases import holds_lease
 from engine.explore.recall import Item, remembering
+from engine.explore.solo import Resumed
 from engine.explore.steps import Step
 from engine.explore.tables import Database, Pairs, lookup, stored
 from engine.ports import Row
@@ -31,12 +32,12 @@ def acquired(shared: Shared, mutex_id: MutexId, lane: str) -> Shared | None:
     return Shared(shared.db, held_now, shared.memory, shared.caches)
 
 
-def affected(shared: Shared, outcome: Outcome) -> Shared:
+def affected(shared: Shared, did: Resumed) -> Shared:
     """What a resumption did to what is shared, beside its step."""
-    if outcome.released:
-        held = tuple(pair for pair in shared.held if pair[0] not in outcome.released)
+    if did.released:
+        held = tuple(pair for pair in shared.held if pair[0] not in did.released)
         shared = Shared(shared.db, held, shared.memory, shared.caches)
-    return recalling(shared, outcome.changed)
+    return recalling(shared, did.changed)
 
 
 def recalling(shared: Shared, changed: Mapping[Item, Any]) -> Shared:

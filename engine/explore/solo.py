@@ -10,7 +10,8 @@ import inspect
 import types
 from collections.abc import Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from engine.errors import WalletraceError
 from engine.explore.client import Client, House
@@ -20,11 +21,10 @@ from engine.explore.loop import by_hand
 from engine.explore.model import THROWS_MAX
 from engine.explore.recall import Item, Memory, NamedMutex, Recall, Recalled
 from engine.explore.stage import Lane, Stage
-from engine.explore.steps import Step, SteppedMutex, SteppedRuntime, SteppedStore
+from engine.explore.steps import Perform, Step, SteppedMutex, SteppedRuntime, SteppedStore
 from engine.explore.unseen import changed, given_to, outline
 from engine.explore.world import Setting, play
 from engine.history import CallRecord, Outcome
-
 
 NOT_THE_SAME = "the code under test does not do the same every time"
 CANCELLED = asyncio.CancelledError()
@@ -42,8 +42,8 @@ class Resumed:
     looked: Mapping[Item, Any]
     changed: Mapping[Item, Any]
     released: tuple[MutexId, ...]
-    opened: tuple[int, ...]
-    closed: tuple[int, ...]
+    opened: Sequence[int]
+    closed: Sequence[int]
     births: int
 
 
@@ -78,7 +78,8 @@ class Solo:
         self._given: list[list[Any]] = []
         self._ahead: list[Answered] = []
         self._current = self.lane
-        self.stage: Stage = _Stage(self._perform, lambda: self._current, self._launch, solo=self)
+        perform = cast(Perform, self._perform)
+        self.stage: Stage = _Stage(perform, lambda: self._current, self._launch, solo=self)
         self.stage.built = self._built
         self.recall = Recall(self.stage, learned)
         house = self._house = House(
@@ -86,7 +87,7 @@ class Solo:
             setting.scenario,
             setting.topology,
             setting.parts,
-            lambda: SteppedStore(self.stage.perform, setting.dialect),
+            partial(SteppedStore, perform, setting.dialect),
         )
         client = Client(self.stage, house, self.lane, number)
         self._coroutine = play(program, client, self.lane)
@@ -97,7 +98,7 @@ class Solo:
         return tuple(self.stage.history)
 
     def resume(self, given: Any, memory: Memory) -> Resumed:
-        """Go on to the next step, or to the end; an exception is thrown, anything else an answer."""
+        """Go on to the next step, or to the end. An exception is raised, all else is an answer."""
         stage, recall = self.stage, self.recall
         opened, closed = stage.opened, len(stage.history)
         self.replay(given, memory)
@@ -107,17 +108,13 @@ class Solo:
         recall.check()
         if self.watched and changed(self.watched):
             raise Unfit("the code under test keeps memory outside Runtime.cell")
-        answered = [
-            number
-            for number, call in enumerate(stage.history[closed:], closed)
-            if call.outcome is not Outcome.UNKNOWN
-        ]
+        ended = range(closed, len(stage.history))
         return Resumed(
             recall.looked,
             recall.changed,
             tuple(map(_id_of, stage.released)),
-            tuple(range(opened, stage.opened)),
-            tuple(answered),
+            range(opened, stage.opened),
+            [n for n in ended if stage.history[n].outcome is not Outcome.UNKNOWN] if ended else (),
             len(self.births),
         )
 
@@ -148,7 +145,8 @@ class Solo:
             raise
         if self._ahead:
             raise Unfit(NOT_THE_SAME)
-        self._watch_given()
+        if self._given:
+            self._watch_given()
 
     @types.coroutine
     def _perform(self, step: Step) -> Generator[Step, Any, Any]:
@@ -156,7 +154,8 @@ class Solo:
         if not (self._ahead and same(step, self._ahead[-1][0])):
             return (yield step)
         _, given, memory = self._ahead.pop()
-        self._watch_given()
+        if self._given:
+            self._watch_given()
         self._put(memory)
         if isinstance(given, BaseException):
             given.__traceback__ = given.__context__ = None
@@ -166,9 +165,8 @@ class Solo:
     def _watch_given(self) -> None:
         """What is handed to background work is shared with it, and neither sees the other's
         changes."""
-        if self._given:
-            self.watched += [(handed, outline(handed)) for handed in self._given]
-            self._given.clear()
+        self.watched += [(handed, outline(handed)) for handed in self._given]
+        self._given.clear()
 
     def _put(self, memory: Memory) -> None:
         self.recall.begin(memory, same_request=self.lane.instance is not None)

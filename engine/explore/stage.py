@@ -82,7 +82,7 @@ class Stage:
     def waiting(self) -> list[Lane]:
         """Lanes that have a step to take, those who still wait for others to end left out."""
         going = [lane for lane in self.lanes if not lane.ended]
-        if not any(lane.after for lane in going):
+        if not [lane for lane in going if lane.after]:
             return going
         names = {lane.name for lane in going}
         return [lane for lane in going if names.isdisjoint(lane.after)]

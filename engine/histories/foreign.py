@@ -78,8 +78,11 @@ class _Reading:
             self.wrong(ours, int(rows.argmax()), way_out)
 
     def read(self, ours: str, read: Callable[[Any], Read]) -> Read:
-        """Numbers for every row, MISSING from the first on that is none."""
-        found = read(self.column(ours))
+        """Numbers for every row, MISSING from the first on that is none. HistoryMalformed."""
+        try:
+            found = read(self.column(ours))
+        except HistoryMalformed as error:
+            raise HistoryMalformed(f"column {self.mapping.theirs(ours)!r}: {error}") from error
         numbers = np.full(len(self.rows), MISSING)
         numbers[: len(found.numbers)] = found.numbers
         if len(found.numbers) < len(self.rows):
@@ -93,7 +96,7 @@ def translated(rows: pa.Table, mapping: Mapping) -> Part:
     HistoryMalformed where a column cannot be read at all.
     """
     kept = _kept(rows, mapping.only)
-    reading = _Reading(rows.take(kept), mapping)
+    reading = _Reading(rows if len(kept) == len(rows) else rows.take(kept), mapping)
     if not len(kept):
         return Part(pa.table({}), 0)
     for name in _TEXTS:
@@ -143,10 +146,12 @@ def _as_text(column: Any) -> Any:
 def _read_numbers(reading: _Reading) -> int:
     """All numbers; the decimals of money, which are those of the column that has most."""
     mapping = reading.mapping
+    # Whoever has amounts may mean something else by columns of these names.
+    others = {"debit", "credit"} - {*mapping.columns} if reading.has("amount") else set()
     money = {
         name: reading.read(name, lambda column: read_money(column, mapping.money))
         for name in MONEY
-        if reading.has(name)
+        if reading.has(name) and name not in others
     }
     decimals = max((read.decimals for read in money.values()), default=0)
     units = {name: rescaled(read.numbers, decimals - read.decimals) for name, read in money.items()}

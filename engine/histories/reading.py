@@ -58,8 +58,11 @@ def read_files(
     can be read. `on_read` hears of progress; what it raises ends the reading.
     """
     mapping = mapping or Mapping()
-    files = files_in(paths)
-    read = [_read_file(path, mapping, on_read) for path in files]
+    try:
+        files = files_in(paths)
+        read = [_read_file(path, mapping, on_read) for path in files]
+    except OSError as error:
+        raise HistoryMalformed(f"{error.filename} cannot be read ({error.strerror})") from error
     table, decimals = merged(read, newest_first=mapping.file.order == "newest-first")
     if clock_error_ns is not None:
         table = with_one_clock(read, table, clock_error_ns)
@@ -133,14 +136,15 @@ def _read_text(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
     def place(row: int) -> str:
         return f"line {line_of(path, rules, row, delimiter)}"
 
-    with Source(path, on_read) as source:
+    with Source(path, on_read, rules.encoding) as source:
         if not source.head:
             raise HistoryMalformed(f"{path}: {source.cut or 'it is empty'}", "export it again")
         names: list[str] = []
         if source.head.lstrip()[:1] in (b"{", b"["):
             lines = line_parts(source, mapping.wanted(), names)
             read = _through(read, lines, mapping, place)
-            _name(read, names, mapping)
+            if names:
+                _name(read, names, mapping)
             return read
         header = csv_header(source, rules)
         delimiter, names = header.delimiter, [*header.names]
@@ -181,7 +185,10 @@ def _through(
         if isinstance(part, Cut):
             read.cut = part.reason
             break
-        ours = translated(part, mapping)
+        try:
+            ours = translated(part, mapping)
+        except HistoryMalformed as error:
+            raise HistoryMalformed(f"{read.path}: {error}") from error
         read.parts.append(ours)
         if ours.fault:
             read.cut = f"{read.path.name} {place(rows + ours.at)}: {ours.fault}"

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from engine.errors import HistoryMalformed
-from engine.histories.foreign_values import as_far_as_possible
 from engine.histories.mapping import File
-from engine.histories.reading_source import Cut, Source, decoded_head, line_of
+from engine.histories.reading_source import Cut, Source, line_of
 
 BLOCK_BYTES = 1 << 24
 # What stands for nothing, as databases and pandas write it.
@@ -30,7 +29,7 @@ class Header:
 
 def csv_header(source: Source, rules: File) -> Header:
     """The header of a CSV file. HistoryMalformed where there is none."""
-    lines = decoded_head(source, rules).splitlines()[rules.skip :]
+    lines = source.head.decode(errors="ignore").splitlines()[rules.skip :]
     if not lines or not lines[0].strip():
         raise HistoryMalformed(
             f"{source.path} has no header", "its first line names the columns; see docs/check.md"
@@ -46,11 +45,11 @@ def csv_header(source: Source, rules: File) -> Header:
 def csv_parts(source: Source, header: Header, rules: File, wanted: Sequence[str]) -> Iterator[Any]:
     """Tables of the columns `wanted`, as texts; last, if not all could be read, a Cut."""
     columns = [name for name in header.names if name in wanted]
-    return _ended(_decoded(_split(source, header, rules, columns), source, rules, header), source)
+    return _ended(_split(source, header, rules, columns), source)
 
 
 def _split(source: Source, header: Header, rules: File, columns: Sequence[str]) -> Iterator[Any]:
-    """Bytes of values, up to the first row that has too many or too few."""
+    """Texts, up to the first row that has too many or too few."""
     wrong: list[Any] = []
 
     def note(row: Any) -> str:
@@ -62,13 +61,12 @@ def _split(source: Source, header: Header, rules: File, columns: Sequence[str]) 
         block_size=BLOCK_BYTES,
         column_names=list(header.names),
         skip_rows=rules.skip + 1,
-        encoding=rules.encoding,
     )
     parse = pacsv.ParseOptions(
         delimiter=header.delimiter, newlines_in_values=True, invalid_row_handler=note
     )
     convert = pacsv.ConvertOptions(
-        column_types=dict.fromkeys(header.names, pa.binary()),
+        column_types=dict.fromkeys(header.names, pa.string()),
         include_columns=columns,
         strings_can_be_null=True,
         null_values=NULLS,
@@ -82,7 +80,7 @@ def _split(source: Source, header: Header, rules: File, columns: Sequence[str]) 
             rows += len(batch)
             if wrong:
                 break
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except pa.ArrowInvalid as error:
         yield Cut(f"{source.path.name} cannot be read on after row {rows}: {_brief(str(error))}")
     if wrong:
         line = line_of(source.path, rules, wrong[0].number - rules.skip - 2, header.delimiter)
@@ -91,30 +89,6 @@ def _split(source: Source, header: Header, rules: File, columns: Sequence[str]) 
             f"{source.path.name} line {line}: {wrong[0].actual_columns} values instead of"
             f" {wrong[0].expected_columns} ({_brief(wrong[0].text)}); {end}"
         )
-
-
-def _decoded(parts: Iterator[Any], source: Source, rules: File, header: Header) -> Iterator[Any]:
-    """Bytes as texts, up to the first that are none."""
-    rows = 0
-    for part in parts:
-        if isinstance(part, Cut):
-            yield part
-            return
-        texts = [
-            as_far_as_possible(column, lambda c: c.cast(pa.string())) for column in part.columns
-        ]
-        good = min(map(len, texts), default=0)
-        yield pa.table(
-            {name: text.slice(0, good) for name, text in zip(part.column_names, texts, strict=True)}
-        )
-        rows += good
-        if good < len(part):
-            line = line_of(source.path, rules, rows, header.delimiter)
-            yield Cut(
-                f"{source.path.name} line {line} is no {rules.encoding} text; set encoding under"
-                " [file] in a mapping, like cp1252"
-            )
-            return
 
 
 def _ended(parts: Iterator[Any], source: Source) -> Iterator[Any]:
@@ -129,9 +103,9 @@ def _ended(parts: Iterator[Any], source: Source) -> Iterator[Any]:
             yield held
         return
     yield held.slice(0, max(0, len(held) - 1))
+    end = "if it is whole, end its last line with a line break"
     yield Cut(
-        f"{source.path.name} ends in the middle of a line{source.cut and ', ' + source.cut}; if it"
-        " is whole, end its last line with a line break"
+        f"{source.path.name} ends in the middle of line {source.lines + 1}; {source.cut or end}"
     )
 
 

@@ -59,6 +59,7 @@ def parquet_parts(rows: ParquetRows, wanted: Sequence[str], on_read: OnRead) -> 
         for batch in rows.file.iter_batches(ROWS_AT_A_TIME, columns=columns):
             done += len(batch)
             on_read(done, total, rows.path.name)
+            batch.validate(full=True)
             yield _flat(pa.Table.from_batches([batch]))
     except (pa.ArrowInvalid, OSError) as error:
         yield Cut(f"{rows.path.name} cannot be read on after row {done}: {error}")

@@ -1,5 +1,6 @@
 """The bytes of a text file, packed by gzip or not, for readers that must know if it was cut."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -17,7 +18,6 @@ OnRead = Callable[[int, int, str], None]
 
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 1 << 16
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Cut(NamedTuple):
@@ -27,17 +27,21 @@ class Cut(NamedTuple):
 
 
 class Source(io.RawIOBase):
-    """One file's bytes, unpacked. A packed file that was cut ends early, and `cut` says so."""
+    """One file's text, unpacked, as UTF-8. What cannot be read ends it, and `cut` says so.
 
-    def __init__(self, path: Path, on_read: OnRead) -> None:
+    HistoryMalformed for an encoding that is none, or another one from the first byte on.
+    """
+
+    def __init__(self, path: Path, on_read: OnRead, encoding: str = "utf-8") -> None:
         super().__init__()
-        self.path, self.on_read, self.cut = path, on_read, ""
+        self.path, self.on_read, self.encoding, self.cut = path, on_read, encoding, ""
+        self.decoder = _decoder(encoding)
         self.size = path.stat().st_size
         self.raw = path.open("rb")
         packed = self.raw.read(2) == _GZIP
         self.raw.seek(0)
         self.file = gzip.GzipFile(fileobj=self.raw) if packed else self.raw
-        self.last, self.quotes = b"", 0
+        self.last, self.lines, self.quotes = b"", 0, 0
         self.ahead = b""
         self.ahead = self.read(_HEAD_BYTES)
 
@@ -49,9 +53,12 @@ class Source(io.RawIOBase):
         if self.ahead:
             given, self.ahead = self.ahead[:size], self.ahead[size:]
             return given
-        parts = list(self._pieces(size))
-        data = b"".join(parts)
+        data = b""
+        # A piece may hold but the first half of one letter.
+        while not data and (piece := b"".join(self._pieces(size))):
+            data = self._text(piece)
         self.last = data[-1:] or self.last
+        self.lines += data.count(b"\n")
         self.quotes += data.count(b'"')
         self.on_read(self.raw.tell(), self.size, self.path.name)
         return data
@@ -74,6 +81,20 @@ class Source(io.RawIOBase):
             size -= len(piece)
             yield piece
 
+    def _text(self, data: bytes) -> bytes:
+        """As UTF-8, up to the first byte that is no text."""
+        try:
+            return self.decoder.decode(data).encode()
+        except UnicodeError as error:
+            good = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+            text = good.decode(self.encoding, errors="ignore").encode()
+            line = self.lines + text.count(b"\n") + 1
+            self.cut = (
+                f"line {line} is no {self.encoding} text; set encoding under [file] in a mapping,"
+                " like cp1252 or utf-16"
+            )
+            return text
+
     @property
     def head(self) -> bytes:
         """Its first bytes, while nothing was read yet."""
@@ -90,24 +111,18 @@ class Source(io.RawIOBase):
         super().close()
 
 
-def decoded_head(source: Source, rules: File) -> str:
-    """The first lines as text. HistoryMalformed for an encoding that is none, or another one."""
-    utf8 = rules.encoding.lower().replace("-", "") == "utf8"
-    if utf8 and source.head.startswith(_UTF16):
-        raise HistoryMalformed(
-            f"{source.path} is in UTF-16", 'set encoding = "utf-16" under [file] in a mapping'
-        )
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    plain = encoding.lower().replace("-", "") == "utf8"
     try:
-        return source.head.decode("utf-8-sig" if utf8 else rules.encoding, errors="replace")
+        return codecs.getincrementaldecoder("utf-8-sig" if plain else encoding)()
     except LookupError as error:
         raise HistoryMalformed(f"[file] encoding: {error}", "like utf-8 or cp1252") from error
 
 
 def line_of(path: Path, rules: File, row: int, delimiter: str | None) -> int:
     """The line in the file (from 1) on which a row (from 0) ends; without `delimiter`, of JSON."""
-    with Source(path, lambda *_: None) as source:
-        encoding = rules.encoding
-        text = io.TextIOWrapper(io.BufferedReader(source), encoding, errors="replace", newline="")
+    with Source(path, lambda *_: None, rules.encoding) as source:
+        text = io.TextIOWrapper(io.BufferedReader(source), "utf-8", newline="")
         if delimiter is None:
             full = (number for number, line in enumerate(text, 1) if line.strip())
             return next(itertools.islice(full, row, None), row + 1)

@@ -81,6 +81,8 @@ async def run_round(
                 load, workload, recorder, (warmup_s, seconds), seed=seed, address=address, pin=pin
             )
         found, notes = judged(recorder, books, openings=workload.openings(), record=record)
+        if await _cancelled():
+            notes.append(INTERRUPTED)
     return summary(
         load,
         round=round,
@@ -220,6 +222,16 @@ class _Clients:
 async def _pass(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
     """Let `seconds` pass, or less if a client fails or all have ended."""
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+
+
+async def _cancelled() -> bool:
+    """Whether Ctrl-C came while the judge, who never waits, kept it from being heard."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
+        return True
+    return False
 
 
 def _with_stuck(found: Judgement, stuck: int) -> Judgement:

@@ -25,7 +25,7 @@ class Machine:
     platform: str
     cores: int
     python: str
-    sqlite: str
+    database: str
     synchronous: str
     pinned: bool
 
@@ -33,17 +33,17 @@ class Machine:
         kept = "asyncio driver pinned to one" if self.pinned else "not pinned"
         return (
             f"{self.platform}, {self.cores} cores ({kept}), Python {self.python},"
-            f" SQLite {self.sqlite} (WAL, synchronous {self.synchronous})"
+            f" {self.database} (synchronous {self.synchronous})"
         )
 
 
-def machine(*, synchronous: str = "NORMAL", pin: bool = True) -> Machine:
-    """This machine, for runs with these options."""
+def machine(*, database: str = "", synchronous: str = "NORMAL", pin: bool = True) -> Machine:
+    """This machine, for runs with these options; `database` is SQLite if nothing else is said."""
     return Machine(
         platform.platform(terse=True),
         os.cpu_count() or 1,
         platform.python_version(),
-        sqlite3.sqlite_version,
+        database or f"SQLite {sqlite3.sqlite_version}, WAL",
         synchronous,
         pin and can_pin(),
     )

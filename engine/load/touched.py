@@ -15,12 +15,10 @@ from engine.operations import (
     Transfer,
     Withdraw,
 )
-from engine.recording import MISSING
+from engine.recording import MISSING, Touched
 
 # By account: the amount (signed cents), and what the account must hold.
 Wanted = dict[str, tuple[int, int]]
-# Account, those two, and before, after and version.
-Touched = Sequence[tuple[str, int, int, int, int, int]]
 
 _NOT_ASKED = (MISSING, MISSING)
 _NOT_SEEN = (MISSING, MISSING, MISSING)
@@ -30,7 +28,7 @@ def touched(
     request: Operation | Question,
     receipt: Receipt | None = None,
     seen: Mapping[str, tuple[int, int]] | None = None,
-) -> Touched:
+) -> Sequence[Touched]:
     """A row for each account. Without a receipt nothing was changed, but maybe `seen`.
 
     >>> touched(Withdraw("a", 500), seen={"a": (300, 7)})

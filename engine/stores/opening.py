@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,19 @@ def is_url(store: str) -> bool:
 def dialect_of(store: str) -> Dialect:
     """Whose rules hold in the database of that name or address."""
     return "postgres" if store == "postgres" or is_url(store) else "sqlite"
+
+
+def database_words(store: str) -> str:
+    """What `store` is, with its version, for people who compare figures. As `located` it raises."""
+    if dialect_of(store) == "sqlite":
+        return f"SQLite {sqlite3.sqlite_version}, WAL"
+    if not is_url(store):
+        from engine.stores.postgres_server import version
+
+        return f"PostgreSQL {version()}, embedded"
+    with asyncpg_needed():
+        from engine.stores.postgres import server_version
+    return f"PostgreSQL {asyncio.run(server_version(store))}"
 
 
 @contextmanager

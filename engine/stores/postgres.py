@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from time import perf_counter_ns
 from typing import Self, TypeVar
 
 from engine.errors import LockTimeout, SystemFault, UsageError, WalletraceError
@@ -29,18 +28,13 @@ from engine.stores import postgres_group, postgres_schema, postgres_sql, postgre
 from engine.stores.lines import Lines
 from engine.stores.postgres_pool import Pool, Work
 from engine.stores.postgres_wire import LEVELS, Wire
-from engine.stores.turns import Turns
 from engine.stores.uncancelled import wait_out
-from engine.timings import CURRENT
 
 T = TypeVar("T")
 
 # How often a waiter asks for a lease again, and when whoever waits for anything gives up.
 POLL_MS = 2.0
 LOCK_WAIT_S_MAX = 30.0
-# Guarded updates of one wallet that one process sends at once: enough for the server to have the
-# next at hand, too few for a queue.
-AT_ONCE_MAX = 4
 
 # Index scans only. Whoever reads a whole small table conflicts, under SERIALIZABLE, with everybody
 # who writes to it; and a plan made while the table was small is kept when it has grown.
@@ -63,6 +57,16 @@ def shown(url: str) -> str:
     return re.sub(r"(?<=://)([^:/@]*):[^@/]*@", r"\1@", re.sub(r"password=[^&]*&?", "", url))
 
 
+async def server_version(url: str) -> str:
+    """The server's version, such as "18.1". It is only asked: StoreUnavailable, StoreForbidden."""
+    pool = Pool(url, 1, {}, LOCK_WAIT_S_MAX)
+    try:
+        [(version,)] = await pool.once(lambda c: c.rows("SHOW server_version"), commits=False)
+        return str(version)
+    finally:
+        await pool.close()
+
+
 class PostgresDatabase:
     """One database and its connections; `session()` gives callers their `Store`. A `Ledger` too."""
 
@@ -71,7 +75,6 @@ class PostgresDatabase:
         self.lease_ms = lease_ms
         self._now_ms = now_ms
         self.lines = Lines()
-        self.turns = Turns(AT_ONCE_MAX, LOCK_WAIT_S_MAX)
 
     @classmethod
     async def open(
@@ -219,17 +222,7 @@ class PostgresStore:
     async def guarded(self, call: Call) -> Receipt:
         self._refuse_inside("guarded")
         now_ms = self._database.now_ms()
-        asked_ns, accounts = perf_counter_ns(), call.accounts
-        await self._database.turns.enter(accounts)
-        try:
-            timings = CURRENT.get()
-            if timings is not None:
-                timings.store_wait_ns += perf_counter_ns() - asked_ns
-            return await self._run(
-                lambda c: postgres_statements.guarded(c, call, now_ms), commits=True
-            )
-        finally:
-            self._database.turns.leave(accounts)
+        return await self._run(lambda c: postgres_statements.guarded(c, call, now_ms), commits=True)
 
     async def group(self, calls: tuple[Call, ...]) -> tuple[Receipt | WalletraceError, ...]:
         self._refuse_inside("group")
@@ -250,8 +243,8 @@ class PostgresStore:
     async def commit(self) -> None:
         if self._pinned is None:
             raise inside_transactions("commit")
-        if self._pinned.is_to_begin:  # and with nothing
-            self._unpin()
+        if self._pinned.is_to_begin and not self._pinned.is_closed():
+            self._unpin()  # nothing was asked in it
             return
         # To a transaction that has failed PostgreSQL answers COMMIT with "ROLLBACK", and no error.
         if await self._run(lambda c: c.execute("COMMIT"), commits=True) != "COMMIT":

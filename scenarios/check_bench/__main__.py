@@ -24,7 +24,8 @@ def main(
 ) -> None:
     """Judge histories that are known to be right or wrong, and tell time, memory and growth.
 
-    Exit status: 0 whatever the figures are; 2 for a case that does not exist, 130 for Ctrl-C.
+    Exit status: 0 whatever the figures are; 2 for a case that does not exist, 130 for Ctrl-C,
+    without a table.
     """
     started = time.monotonic()
     cases = _wanted(case)

@@ -7,6 +7,7 @@ in memory cannot hide what judging takes.
 import gc
 import multiprocessing
 import pickle
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +71,13 @@ class Worker:
 
 
 def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    # Ctrl-C goes to all processes; only the one that waits for the others has to hear it.
+    return ProcessPoolExecutor(
+        1,
+        multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
 
 
 def _make(name: str, folder: Path) -> None:

@@ -14,7 +14,7 @@ from engine.load.store_rounds import compare_on_stores
 from engine.results import Load, LoadRun
 from engine.verdicts import EXIT_UNDECIDED, EXIT_USAGE
 from scenarios.available import available
-from scenarios.cli import EXIT_INTERRUPTED
+from scenarios.cli import EXIT_INTERRUPTED, unwind_when_terminated
 from scenarios.console import err, out, progress
 from scenarios.store_bench.cases import chosen, name
 from scenarios.store_bench.table import as_json, notes, rows_of, tables
@@ -80,4 +80,5 @@ def _measured(
 
 
 if __name__ == "__main__":
+    unwind_when_terminated()
     typer.run(main)

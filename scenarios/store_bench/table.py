@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.table import Table
 
-from engine.load.machine import machine
+from engine.load.machine import Machine, machine
 from engine.load.on_store import TIMED_EVERY
 from engine.load.stats import ratios
 from engine.results import ROUNDS_FOR_INTERVAL, Load, LoadRun, Ratio
+from engine.stores.opening import database_words
 from engine.verdicts import Verdict
 from reports.reading import accounts_words, lost_words
 from scenarios.store_bench.cases import DURABLE, TARGETS, is_reference, name, reference
@@ -172,13 +173,21 @@ def notes(rows: Sequence[Row], *, rounds: int, seconds: float, missing: str = ""
         )
     if missing:
         told.append(f"PostgreSQL is left out: {missing}")
-    return [*told, str(machine())]
+    return [*told, str(_machine(rows))]
+
+
+def _machine(rows: Sequence[Row]) -> Machine:
+    stores = sorted({row.load.store for row in rows})
+    return machine(
+        database="; ".join(map(database_words, stores)),
+        synchronous=", ".join(sorted({row.load.synchronous for row in rows})),
+    )
 
 
 def as_json(rows: Sequence[Row], *, rounds: int, seconds: float, missing: str) -> Mapping[str, Any]:
     """Everything that was measured; times in ms, money in cents."""
     return {
-        "machine": asdict(machine()),
+        "machine": asdict(_machine(rows)),
         "rounds": rounds,
         "seconds": seconds,
         "missing": missing,

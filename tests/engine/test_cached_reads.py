@@ -17,6 +17,7 @@ from engine.locks.per_user import PerUserLock
 from engine.ports import Row
 from engine.runtimes import AsyncioRuntime
 from engine.stores.sqlite import SqliteDatabase
+from engine.timings import CURRENT, Timings
 from engine.wallet import WalletService
 
 
@@ -228,5 +229,22 @@ def test_a_withdrawal_whose_outcome_is_unknown_is_looked_up_in_the_database(
             assert await world.wallet.balance("alice") == 600
             await world.runtime.drain()
             assert await world.wallet.balance("alice") == 600
+
+    asyncio.run(act())
+
+
+def test_the_row_behind_an_answer_is_noted_wherever_it_was_read() -> None:
+    async def act() -> None:
+        async with opened(MemoryCache()) as world:
+            timings = Timings()
+            CURRENT.set(timings)
+            for event in ("miss", "hit"):
+                timings.seen = None
+                assert await world.wallet.balance("alice") == 1_000
+                assert world.events[-1] == event
+                assert timings.seen == {"alice": Row(1_000, 1)}
+            with pytest.raises(UnknownWallet):
+                await world.wallet.balance("nobody")
+            assert timings.seen == {}
 
     asyncio.run(act())

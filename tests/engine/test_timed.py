@@ -141,3 +141,54 @@ def test_a_cancelled_waiter_has_no_lock_and_keeps_none(tmp_path: Path) -> None:
         assert timings.locks == 2
 
     asyncio.run(act())
+
+
+STEPS = {
+    "none": "snapshot, committed",
+    "global": "lock_asked everybody, lock_granted everybody, snapshot, committed,"
+    " lock_released everybody",
+    "db-row": "lock_asked u, lock_granted u, lock_asked v, lock_granted v, snapshot, committed,"
+    " lock_released v, lock_released u",
+    "db-write": "lock_asked the database, lock_granted the database, begun, snapshot, written,"
+    " committed, lock_released the database",
+    "serializable": "begun, snapshot, written, committed",
+    "guarded-update": "committed",
+}
+
+
+@pytest.mark.parametrize("lock", STEPS)
+def test_the_steps_at_the_boundaries_of_locks_and_transactions(tmp_path: Path, lock: str) -> None:
+    async def act() -> None:
+        async with await SqliteDatabase.open(tmp_path / "wallets.db") as database:
+            await database.reset({"u": 1_000, "v": 0})
+            watch = Watch()
+            strategy = LOCK_STRATEGIES[lock](TimedRuntime(AsyncioRuntime()))
+            watched = Watched(strategy, watch, boundaries=True)
+            await watched.run(Call("c", Transfer("u", "v", 1)), database.session())
+            [(_, _, _, timings)] = watch.told
+            assert timings.steps is not None
+            told = ", ".join(f"{s.name.lower()} {name}".strip() for s, name, _ in timings.steps)
+            assert told == STEPS[lock]
+            moments = [at for _, _, at in timings.steps]
+            assert moments == sorted(moments)
+            assert timings.started_ns <= moments[0] <= moments[-1] <= timings.finished_ns
+
+    asyncio.run(act())
+
+
+def test_a_transaction_that_is_undone_says_so_and_gives_its_locks_back(tmp_path: Path) -> None:
+    async def act() -> None:
+        async with await SqliteDatabase.open(tmp_path / "wallets.db") as database:
+            await database.reset({"u": 1_000})
+            watch = Watch()
+            strategy = LOCK_STRATEGIES["db-write"](TimedRuntime(AsyncioRuntime()))
+            watched = Watched(strategy, watch, boundaries=True)
+            with pytest.raises(InsufficientFunds):
+                await watched.run(Call("c", Withdraw("u", 5_000)), database.session())
+            [(_, _, _, timings)] = watch.told
+            assert [step.name for step, _, _ in timings.steps or ()][-2:] == [
+                *("ROLLED_BACK", "LOCK_RELEASED")
+            ]
+            assert timings.seen == {"u": (1_000, 1)}
+
+    asyncio.run(act())

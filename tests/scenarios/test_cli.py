@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -196,3 +199,23 @@ def test_the_readmes_strategy_is_safe_in_two_processes(
     arguments = ["--lock", "my_lock:Optimistic", "--topology", "two-processes"]
     assert run([*RACE, *arguments]) == 0
     assert run([*RACE, *arguments, "--store", "sqlite"]) == 0
+
+
+def test_told_to_end_a_bench_takes_its_folder_with_it(tmp_path: Path) -> None:
+    walletrace = [sys.executable, "-c", "from scenarios.cli import main; main()"]
+    process = subprocess.Popen(
+        [*walletrace, "bench", "--lock", "none", "--seconds", "60"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob("walletrace-*/*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert list(tmp_path.iterdir())
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,9 @@ import json
 import os
 import shlex
 import signal
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,3 +135,17 @@ def test_a_matrix_on_a_server_named_by_its_url(
     assert "9 of 9 as expected, on PostgreSQL 18" in screen
     assert "r1(1)→10 r2(1)→10 w2(1=v+2) c2 w1(1=v+1) c1" in screen
     assert "lock1 r1(all)→50,50 w1(1-80) lock2… c1 lock2" in screen
+
+
+def test_the_data_directory_of_the_embedded_server_is_made_and_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cell = ["--anomaly", "P4", "--level", "read-committed"]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # as root the server runs as nobody
+        data = Path(folder) / "data"
+        postgres = ["isolation", "--store", "postgres", "--postgres-data", str(data)]
+        assert run([*postgres, *cell]) == 0
+        assert (data / "PG_VERSION").is_file()
+    assert run([*SQLITE, "--postgres-data", str(data)]) == 2
+    assert "name the store postgres" in capsys.readouterr().err

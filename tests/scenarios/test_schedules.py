@@ -10,8 +10,8 @@ from hypothesis import given
 from engine.catalog import strategies_on
 from engine.explore.cells import explore_cell
 from engine.explore.controller import Move, Run, follow
+from engine.explore.reading_order import Canonical
 from engine.explore.scenario import TOPOLOGIES, Faults
-from engine.explore.witness import Canonical
 from engine.history import CallRecord
 from engine.results import Cell
 from engine.verdicts import Verdict

@@ -55,7 +55,8 @@ def duplicate(draft: Draft, luck: random.Random) -> Draft | None:
     if not places:
         return None
     call = draft.calls[luck.choice(places)]
-    again = call._replace(operation=f"{call.operation}-again", client="another")
+    name = f"{call.operation}-again-{len(draft.calls)}"
+    again = call._replace(operation=name, client="another")
     return replace(draft, calls=(*draft.calls, again))
 
 

@@ -3,7 +3,9 @@
 import random
 from dataclasses import replace
 
-from engine.histories.columns import MISSING
+import numpy as np
+
+from engine.histories.columns import FOREVER, MISSING, History
 from engine.histories.drawing import WIDTHS, Shape
 from engine.histories.generate import generate
 from engine.recording import Ended, Kind
@@ -77,3 +79,27 @@ def small_draft(seed: int) -> Draft:
     for name in luck.choices(sorted(MUTATIONS), k=luck.choice((0, 1, 1, 2))):
         draft = MUTATIONS[name](draft, luck) or draft
     return draft
+
+
+def cut_at(history: History, moment: int) -> History:
+    """What was known of a run when it was cut off: a right history stays a right one.
+
+    Calls under way then are not answered, later ones not recorded, and there is no final phase.
+    """
+    begun = history.keep(history.invoked <= moment)
+    late = begun.completed > moment
+    unseen = late[begun.call_of_entry()]
+    nowhere = np.full(len(begun.accounts), MISSING)
+    return replace(
+        begun,
+        ended=np.where(late, Ended.UNKNOWN, begun.ended),
+        code=np.where(late, 0, begun.code),
+        completed=np.where(late, FOREVER, begun.completed),
+        before=np.where(unseen, MISSING, begun.before),
+        after=np.where(unseen, MISSING, begun.after),
+        version=np.where(unseen, MISSING, begun.version),
+        finals=nowhere,
+        final_versions=nowhere,
+        log=None,
+        complete=False,
+    )

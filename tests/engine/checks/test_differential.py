@@ -21,7 +21,7 @@ from engine.histories.generate import Known, hide
 from engine.recording import Ended
 from engine.verdicts import Verdict
 from tests.engine.checks.brute_force import explained
-from tests.engine.checks.small_histories import small_draft
+from tests.engine.checks.small_histories import cut_at, small_draft
 from tests.engine.checks.written_out import Draft
 
 HISTORIES = 2_000
@@ -121,3 +121,16 @@ def test_a_layer_alone_agrees_with_brute_force(layer: str, seeds: range) -> None
             assert bool(found.violations) == bool(found.count) != right, _told(
                 seed, draft, known, found
             )
+
+
+@pytest.mark.slow
+def test_a_run_that_was_cut_off_is_broken_only_if_no_order_is_left(seeds: range) -> None:
+    for seed in seeds:
+        draft = small_draft(seed)
+        whole = draft.history()
+        for known in Known:
+            history = hide(cut_at(whole, int(np.median(whole.completed))), known)
+            verdict = judge(history).verdict
+            assert verdict is not Verdict.CLEAN, _told(seed, draft, known, "clean, cut off")
+            if verdict is Verdict.BROKEN:
+                assert not explained(history), _told(seed, draft, known, "broken, cut off")

@@ -10,7 +10,7 @@ from engine.explore.cells import setting_of
 from engine.explore.faults import Faults
 from engine.explore.graph import Graph
 from engine.explore.independence import Learned
-from engine.explore.past import CALLS_MAX, Past, on_a_line
+from engine.explore.past import CALLS_MAX, Past, Pasts, on_a_line
 from engine.history import CallRecord, Outcome
 from engine.operations import Add
 from scenarios.catalogue import SCENARIOS
@@ -43,7 +43,7 @@ def told(rng: random.Random) -> tuple[tuple[Node, ...], Past]:
         node.order, node.calls = order, tuple(made)
         nodes.append(node)
     kept = tuple(sorted((bit, mask) for bit, mask in before.items() if mask))
-    return tuple(nodes), Past((), kept, Faults())
+    return tuple(nodes), Pasts(Faults()).one((), kept)
 
 
 @pytest.mark.parametrize("seed", range(50))

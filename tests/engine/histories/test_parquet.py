@@ -16,7 +16,7 @@ from engine.histories.columns import MISSING, History
 from engine.histories.parquet import Books, Recorded, read_history
 from engine.history import LogRow
 from engine.ports import Row
-from engine.recording import Ended, Kind, Recording, Step, Touched
+from engine.recording import Ended, Kind, Recording, Step
 
 OPENINGS = {"alice": Row(1000, 1), "bob": Row(0, 1)}
 LOG = [
@@ -24,7 +24,7 @@ LOG = [
     LogRow("op-1", "bob", "transfer", 500, 0, 500, 2, "", 0),
 ]
 BOOKS = Books({"alice": Row(500, 2), "bob": Row(500, 2)}, LOG)
-MOVED = (Touched("alice", -500, 500, 1000, 500, 2), Touched("bob", 500, 0, 0, 500, 2))
+MOVED = (("alice", -500, 500, 1000, 500, 2), ("bob", 500, 0, 0, 500, 2))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def recorded(tmp_path: Path) -> Recorded:
     with Recording(tmp_path / "a.spill") as one, Recording(tmp_path / "b.spill") as other:
         steps = [(Step.COMMITTED, "", 15)]
         one.call("op-1", "A", Kind.TRANSFER, Ended.OK, 10, 20, MOVED, key="k", steps=steps)
-        other.call("", "B", Kind.BALANCE, Ended.OK, 5, 9, (Touched("bob", 0, 0, 0, 0, 1),))
+        other.call("", "B", Kind.BALANCE, Ended.OK, 5, 9, (("bob", 0, 0, 0, 0, 1),))
     return Recorded([one.path, other.path], OPENINGS, BOOKS)
 
 
@@ -138,7 +138,7 @@ def test_a_log_is_written_some_rows_at_a_time(recorded: Recorded, tmp_path, monk
 def test_clocks_of_two_machines_have_no_order_until_somebody_vouches_for_it(tmp_path: Path) -> None:
     for clock in ("here", "there"):
         with Recording(tmp_path / f"{clock}.spill", clock=clock) as recording:
-            add = (Touched("u", 1, 0),)
+            add = (("u", 1, 0, MISSING, MISSING, MISSING),)
             recording.call("", clock, Kind.ADD, Ended.OK, 10, 20, add)
             recording.call("", clock, Kind.ADD, Ended.UNKNOWN, 10, 20, add)
     recorded = Recorded(sorted(tmp_path.glob("*.spill")))

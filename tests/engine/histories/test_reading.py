@@ -1,4 +1,4 @@
-"""Files of every kind as one history, and what is said of those that cannot be read."""
+"""Files of every kind as one history: money, times, words, and several files together."""
 
 import gzip
 import json
@@ -9,38 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.errors import HistoryIncomplete, HistoryMalformed
-from engine.histories.columns import FOREVER, MISSING, History
+from engine.errors import HistoryMalformed
+from engine.histories.columns import FOREVER, MISSING
 from engine.histories.mapping import Mapping, parse_mapping
-from engine.histories.reading import Reading, read_files
+from engine.histories.reading import read_files
 from engine.recording import Ended, Kind
-
-HEADER = "operation,client,kind,account,amount,before,after,version,invoked,completed,outcome"
-RACE = f"""{HEADER}
-w1,A,withdraw,u,-500.00,1000.00,500.00,2,0,10,ok
-a1,B,add,u,300.00,1000.00,1300.00,3,5,20,ok
-"""
-
-
-def read(tmp_path: Path, text: str | bytes, mapping: str = "", name: str = "log.csv") -> Reading:
-    path = tmp_path / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_files([path], parse_mapping(mapping))
-
-
-def rows(history: History) -> list[tuple[object, ...]]:
-    """What each call did to each account."""
-    return [
-        (
-            history.operations[history.operation[call]],
-            history.accounts[history.account[entry]],
-            Kind(int(history.kind[call])),
-            Ended(int(history.ended[call])),
-            *(int(getattr(history, name)[entry]) for name in ("amount", "before", "after")),
-        )
-        for entry, call in enumerate(history.call_of_entry().tolist())
-    ]
-
+from tests.engine.histories.reading_files import RACE, read, rows
 
 RACED = [
     ("w1", "u", Kind.WITHDRAW, Ended.OK, -50000, 100000, 50000),
@@ -67,6 +41,15 @@ def test_csv_json_lines_and_parquet_packed_or_not_are_the_same_history(tmp_path:
         assert rows(read_files([tmp_path / name]).history) == RACED, name
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
+def test_other_encodings_are_read_where_the_mapping_names_them(
+    tmp_path: Path, encoding: str
+) -> None:
+    text = "account,amount\nJosé,1\n".encode(encoding)
+    history = read(tmp_path, text, f"[file]\nencoding = '{encoding}'").history
+    assert history.accounts[-1] == "José"
+
+
 def test_json_numbers_never_become_floats(tmp_path: Path) -> None:
     line = (
         '{"account": "u", "amount": 0.1, "before": 90071992547409.93, "version": 9007199254740993}'
@@ -85,7 +68,7 @@ def test_parquet_decimals_keep_theirs_and_floats_are_refused(tmp_path: Path) -> 
     assert history.log is not None
     assert (history.log.amount.tolist(), history.decimals) == ([150], 2)
     pq.write_table(pa.table({"account": ["u"], "amount": [0.1]}), tmp_path / "float.parquet")
-    with pytest.raises(HistoryMalformed, match="round = 2"):
+    with pytest.raises(HistoryMalformed, match=r"float\.parquet: column 'amount': .* round = 2"):
         read_files([tmp_path / "float.parquet"])
     rounded = read_files([tmp_path / "float.parquet"], parse_mapping("[money]\nround = 2"))
     assert rounded.history.log is not None
@@ -154,6 +137,16 @@ def test_amounts_without_a_sign_get_that_of_their_word(tmp_path: Path) -> None:
         read(tmp_path, text, '[signs]\nX = "-"')
 
 
+def test_what_was_taken_and_given_stands_for_an_amount_that_is_missing(tmp_path: Path) -> None:
+    both = "account,debit,credit\nu,5,\nu,-5,\nu,,7\nu,,\n"
+    log = read(tmp_path, both).history.log
+    assert log is not None
+    assert log.amount.tolist() == [-5, -5, 7, MISSING]
+    log = read(tmp_path, "account,amount,debit\nu,5,true\n").history.log
+    assert log is not None
+    assert log.amount.tolist() == [5]
+
+
 def test_several_files_are_one_history_with_a_clock_each(tmp_path: Path) -> None:
     text = "account,amount,invoked,completed\nu,5.5,10,20\n"
     (tmp_path / "a.csv").write_text(text)
@@ -171,107 +164,6 @@ def test_several_files_are_one_history_with_a_clock_each(tmp_path: Path) -> None
         (7, 23),
         (27, 43),
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "mapping", "told"),
-    [
-        ("", "", "is empty"),
-        ("\n", "", "has no header"),
-        ("amount\n5\n", "", "no column 'account' names the account; map one of amount"),
-        ("account\n", "", "no rows"),
-        ("account,amount,amount\nu,1,2\n", "", "has several columns 'amount'"),
-        ("account\nu\n", "[columns]\namount = 'Sum'", "no column 'Sum', which the mapping names"),
-        ("account,amount\nu,x\n", "", "line 2: amount is 'x'; write it like 12.50"),
-        ("account,amount\n,5\n", "", "line 2: account is nothing; every row needs an account"),
-        ("account,kind\nu,foo\n", "", "line 2: kind is 'foo'; known: balance, check"),
-        ("account,outcome\nu,fine\n", "", "line 2: outcome is 'fine'; known: ok, refused"),
-        ("account,invoked,completed\nu,9,3\n", "", "completed is '3'; that is before it was"),
-        ("account,version\nu,1.5\n", "", "version is '1.5'; a whole number is expected"),
-        ("account\nu\n", "[file]\nencoding = 'klingon'", "unknown encoding: klingon"),
-        ("account\nu\n".encode("utf-16"), "", 'set encoding = "utf-16" under [file]'),
-        (b"account\nu\xff\n", "", "line 2 is no utf-8 text; set encoding under [file]"),
-        ('[{"account": "u"}]', "", "is one JSON array; write one object a line"),
-        ("{broken\n", "", "line 1: no JSON"),
-        ("{}\n", "", "no column 'account' names the account"),
-        (gzip.compress(RACE.encode())[:20], "", "its gzip stream ends early"),
-    ],
-)
-def test_what_cannot_be_read_is_told_with_the_way_out(
-    tmp_path: Path, text: str | bytes, mapping: str, told: str
-) -> None:
-    with pytest.raises((HistoryMalformed, HistoryIncomplete)) as error:
-        read(tmp_path, text, mapping)
-    assert told in str(error.value)
-
-
-def test_paths_without_histories_are_told(tmp_path: Path) -> None:
-    with pytest.raises(HistoryMalformed, match=r"nothing\.csv is no file"):
-        read_files([tmp_path / "nothing.csv"])
-    with pytest.raises(HistoryMalformed, match="is a folder without histories; known: .parquet"):
-        read_files([tmp_path])
-
-
-@pytest.mark.parametrize(
-    ("text", "told", "kept"),
-    [
-        (RACE + "a2,B,add,u,300.00,10", "line 4: 7 values instead of 11", ["w1", "a1"]),
-        (RACE[:-1], "ends in the middle of a line", ["w1"]),
-        (RACE + "a2,B,add,u,3oo,1,1,1,1,1,ok\na3", "line 4: amount is '3oo'", ["w1", "a1"]),
-        (RACE + 'a2,"B,add,u,1,1,1,1,1,1,ok\n', "line 4: 2 values instead of 11", ["w1", "a1"]),
-    ],
-)
-def test_a_csv_is_read_up_to_where_it_breaks(
-    tmp_path: Path, text: str, told: str, kept: list[str]
-) -> None:
-    reading = read(tmp_path, text)
-    assert told in reading.cut[0]
-    assert [row[0] for row in rows(reading.history)] == kept
-    assert not reading.history.complete
-
-
-def test_lines_are_counted_with_values_that_span_several(tmp_path: Path) -> None:
-    text = 'note,account,amount\n"two\nlines",u,1\n\nlast,u,x\n'
-    assert "line 5: amount is 'x'" in read(tmp_path, text).cut[0]
-
-
-def test_json_lines_are_read_up_to_where_they_break(tmp_path: Path) -> None:
-    good = '{"account": "u", "amount": 1}\n'
-    assert "log.csv line 4: no JSON" in read(tmp_path, good * 2 + "\n{oops\n" + good).cut[0]
-    assert "the file was cut there" in read(tmp_path, good * 2 + good[:-9]).cut[0]
-    assert "line 2: no object" in read(tmp_path, good + "7\n").cut[0]
-    assert read(tmp_path, good + good[:-1]).cut == ()
-
-
-def test_a_packed_file_is_read_up_to_where_it_was_cut(tmp_path: Path) -> None:
-    many = RACE + "".join(f"x{n},A,add,u,1,{n},{n + 1},{n},1,2,ok\n" for n in range(5000))
-    whole = gzip.compress(many.encode())
-    reading = read(tmp_path, whole[: len(whole) // 2])
-    assert "its gzip stream ends early" in reading.cut[0]
-    assert 1000 < reading.history.calls < 5000
-
-
-def test_a_parquet_file_without_its_footer_is_incomplete(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"account": ["u"] * 99}), tmp_path / "log.parquet")
-    whole = (tmp_path / "log.parquet").read_bytes()
-    with pytest.raises(HistoryIncomplete, match="without its footer"):
-        read(tmp_path, whole[:-5], name="log.parquet")
-
-
-def test_every_beginning_of_a_file_is_read_or_told_to_be_cut(tmp_path: Path) -> None:
-    lines = "".join(
-        json.dumps({"account": "u", "amount": "1.50", "invoked": n, "completed": n + 1}) + "\n"
-        for n in range(3)
-    )
-    for text in (RACE, lines, gzip.compress(RACE.encode())):
-        data = text if isinstance(text, bytes) else text.encode()
-        whole = {end for end in range(len(data) + 1) if data[:end].endswith((b"\n", b"}"))}
-        for end in range(len(data)):
-            try:
-                reading = read(tmp_path, data[:end])
-            except (HistoryMalformed, HistoryIncomplete):
-                continue
-            assert reading.cut or end in whole, (data[:end], end)
 
 
 def test_other_lines_of_an_application_log_are_not_read(tmp_path: Path) -> None:

@@ -29,4 +29,8 @@ def test_an_unpinned_run_keeps_all_cores():
 def test_the_machine_says_whether_runs_were_pinned_and_how_sqlite_was_set():
     assert "(asyncio driver pinned to one)" in str(machine(synchronous="FULL"))
     assert "(not pinned)" in str(machine(pin=False))
+    assert "SQLite 3." in str(machine())
     assert "synchronous FULL" in str(machine(synchronous="FULL"))
+    assert "PostgreSQL 18.1 (synchronous OFF)" in str(
+        machine(database="PostgreSQL 18.1", synchronous="OFF")
+    )

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from engine.errors import UsageError
+from engine.load import driver
 from engine.load.claims import guide_claims
 from engine.load.driver import INTERRUPTED
 from engine.load.rounds import Interrupted, compare, loads
@@ -52,6 +53,29 @@ def test_ctrl_c_between_two_runs_keeps_those_that_were_finished():
             [BASE, BASE], rounds=2, seconds=0.02, warmup_s=0.0, pin=False, on_progress=interrupt
         )
     assert [run.note for run in cut.value.runs] == [""]
+
+
+def test_ctrl_c_while_a_run_is_judged_is_not_lost(monkeypatch):
+    judged = driver.judged
+
+    def interrupt(*args, **options):
+        signal.raise_signal(signal.SIGINT)
+        return judged(*args, **options)
+
+    monkeypatch.setattr(driver, "judged", interrupt)
+    with pytest.raises(Interrupted) as cut:
+        compare([BASE, BASE], rounds=2, seconds=0.02, warmup_s=0.0, pin=False)
+    assert [run.note for run in cut.value.runs] == [INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("run.parquet", "name a folder"), ("file/folder", "name another place")],
+)
+def test_a_place_for_histories_that_cannot_be_is_refused_before_any_work(tmp_path, place, told):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=told):
+        compare([BASE, BASE], rounds=1, seconds=60, record=tmp_path / place)
 
 
 def test_no_rounds_are_refused():
