@@ -75,6 +75,10 @@ bench-explore: $(STAMP) $(PEERS)/.installed ## explore beside frontrun and detan
 bench-stores: $(STAMP) ## lock strategies on their stores beside pgbench and bare sqlite3 (about 5 minutes)
 	@$(BIN)/python -m scenarios.store_bench $(ARGS)
 
+.PHONY: bench-live
+bench-live: $(STAMP) ## interleavings a second on live databases, step by step (about 15 seconds)
+	@$(BIN)/python -m scenarios.store_bench.live $(ARGS)
+
 # More for the program behind it: `make bench-checks ARGS="--case versions --json checks.json"`.
 .PHONY: bench-checks
 bench-checks: $(STAMP) ## judges of histories: time, memory and growth beside our targets (about 2 minutes)

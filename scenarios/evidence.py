@@ -6,7 +6,6 @@ from pathlib import Path
 
 from engine.errors import UsageError
 from engine.results import Witness
-from reports import timeline_file
 from scenarios import pytest_file
 from scenarios.console import err
 from scenarios.saved import Saved, save
@@ -26,6 +25,9 @@ class Evidence:
             if file is not None:
                 check_place(file)
         if self.figure is not None:
+            # Here and below: who wants no picture need not wait a second for matplotlib.
+            from reports import timeline_file
+
             timeline_file.check(self.figure)
         if self.pytest is not None:
             pytest_file.check(self.pytest)
@@ -47,6 +49,8 @@ class Evidence:
             save(kept, self.save)
             _tell(f"kept the schedule in {self.save}; next: walletrace replay {self.save}")
         if self.figure is not None:
+            from reports import timeline_file
+
             title = f"{kept.scenario} with {kept.wallet or kept.lock}"
             timeline_file.write_timeline(witness, self.figure, title=title, subtitle=subtitle)
             _tell(f"drew {self.figure}")

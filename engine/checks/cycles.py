@@ -34,9 +34,7 @@ def shortest_cycles(
     bounds = np.flatnonzero(np.diff(component[order])) + 1
     for part in np.split(order, bounds) if len(order) else []:
         budget.check()
-        mask = np.zeros(len(component), np.bool_)
-        mask[part] = True
-        own = inner.only(mask)
+        own = inner.only(part)
         yield _two(history, own, lone_rw) or _search(own, lone_rw, budget)
 
 

@@ -43,12 +43,13 @@ class Edges:
     nodes: int
     calls: int
 
-    def only(self, mask: Mask) -> "Edges":
+    def only(self, chosen: Mask | Ints) -> "Edges":
+        """These edges alone: a mask, or places."""
         return Edges(
-            self.earlier[mask],
-            self.later[mask],
-            self.why[mask],
-            self.place[mask],
+            self.earlier[chosen],
+            self.later[chosen],
+            self.why[chosen],
+            self.place[chosen],
             self.nodes,
             self.calls,
         )

@@ -178,24 +178,22 @@ class _Run:
     def judgement(self) -> Judgement:
         broken = [name for name, found in self.found.items() if found.count]
         passed = tuple(name for name in self.found if name not in broken)
+        strongest = [name for name in (GRAPH, SWEEP) if name in passed] or passed[-1:]
         violations = [violation for name in broken for violation in self.found[name].violations]
         unsure = Verdict.UNKNOWN if self.undecided else Verdict.CLEAN
-        lost = np.full(0, MISSING) if self.lost is None else self.lost
-        known = lost != MISSING
-        unknown = self.lost is None or not known.all()
+        lost = np.array([MISSING]) if self.lost is None else self.lost
+        astray = np.flatnonzero((lost != 0) & (lost != MISSING))
         return Judgement(
             verdict=Verdict.BROKEN if broken else unsure,
-            layer=(broken or passed[-1:] or ("",))[0],
+            layer=(*broken, *strongest, "")[0],
             level=self._level(broken),
             violations=tuple(violations[:VIOLATIONS_MAX]),
             count=sum(self.found[name].count for name in broken),
             passed=passed,
             notes=tuple(dict.fromkeys(self.notes)),
-            lost=None if unknown else int(lost.sum()),
+            lost=None if (lost == MISSING).any() else int(lost.sum()),
             operations=self.history.calls or len(self.history.log or ()),
-            lost_on={
-                place: int(lost[place]) for place in np.flatnonzero(known & (lost != 0)).tolist()
-            },
+            lost_on={place: int(lost[place]) for place in astray.tolist()},
             consistent=min(
                 (each.moment() for each in violations if each.calls), default=self.history.calls
             ),

@@ -31,23 +31,21 @@ def check_links(settled: Settled, made: Chains, budget: Budget) -> Found:
     """The first broken links, all of them counted; up to read committed for mere lost updates."""
     budget.check()
     gaps = made.writes & made.gaps & (made.version != made.stood)
-    excused = settled.open_on[made.account]
-    broken = made.writes & (made.broken | (made.gaps & ~gaps)) & ~gaps
+    broken = made.writes & ~gaps & (made.broken | made.gaps)
     ends = _ends(settled, made)
-    bad = np.flatnonzero(broken | (gaps & ~excused))
+    bad = np.flatnonzero(broken | (gaps & ~settled.open_on[made.account]))
     bad = bad[np.argsort(made.call[bad], kind="stable")]
     from_where = origin(made, bad) if len(bad) else bad
     told = [
         _told(settled, made, int(place), int(source))
         for place, source in zip(bad[:VIOLATIONS_MAX], from_where[:VIOLATIONS_MAX], strict=True)
     ]
-    mere = not ends and bool(
-        ((from_where != NOWHERE) & (from_where != made.source[bad]) & broken[bad]).all()
-    )
-    level = (Level.READ_COMMITTED if mere else Level.NONE) if len(bad) or ends else None
     count = len(bad) + len(ends)
     if not count:
         _demand_decided(settled, made, gaps)
+        return Found()
+    lost = broken[bad] & (from_where != NOWHERE) & (from_where != made.source[bad])
+    level = Level.READ_COMMITTED if lost.all() and not ends else Level.NONE
     return Found((told + ends)[:VIOLATIONS_MAX], count, level)
 
 

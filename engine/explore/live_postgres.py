@@ -25,7 +25,16 @@ from engine.explore import live_postgres_sql as sql
 from engine.explore.deadlock import Deadlock, Waiter
 from engine.explore.live import Books
 from engine.explore.locking import statement
-from engine.explore.row_locks import Lock, Obstacle, circle, claimed, inserted, obstacle, wanted
+from engine.explore.row_locks import (
+    Lock,
+    Obstacle,
+    circle,
+    claimed,
+    inserted,
+    looks_first,
+    obstacle,
+    wanted,
+)
 from engine.explore.stage import Lane
 from engine.explore.steps import Step
 from engine.explore.tables import Lease, Tables
@@ -36,8 +45,6 @@ from engine.stores.postgres_statements import earlier_of
 
 # Answers after which only a rollback is of use.
 _FAILED = (SerializationFailed, DeadlockVictim, LockTaken, StoreBusy, StoreUnavailable)
-# Steps whose statement may refuse, or know the answer, before it locks anything.
-_LOOKS_FIRST = ("write", "guarded", "group")
 _KEEPS_SNAPSHOT = ("repeatable-read", "serializable")
 
 
@@ -170,7 +177,7 @@ class PostgresLive:
         holders = await self._holders(advisory)
         for lane, step in steps.items():
             met = obstacle(lane, wanted(step), holders)
-            if met is not None and step.kind in _LOOKS_FIRST:
+            if met is not None and looks_first(step):
                 met = obstacle(lane, await self._taken(lane, step), holders)
             if met is not None and not await self._is_outdated(lane, met.lock):
                 self._obstacles[lane] = met

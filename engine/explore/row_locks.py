@@ -42,6 +42,13 @@ def wanted(step: Step) -> tuple[Lock, ...]:
     return _taken(step) if waits else ()
 
 
+def looks_first(step: Step) -> bool:
+    """Whether its statement may refuse, or know the answer, before it locks all that it wants."""
+    if step.kind == "write":
+        return step.args[0].key is not None or bool(dict(step.options)["if_version"])
+    return step.kind in ("guarded", "group")
+
+
 def claimed(step: Step) -> Set[Lock]:
     """All locks that the step may leave its transaction with."""
     match step.kind:

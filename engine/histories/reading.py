@@ -11,9 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from engine.errors import HistoryMalformed
 from engine.histories.columns import History
+from engine.histories.folder import is_recorded, recorded_in
 from engine.histories.foreign import Part, present, translated
+from engine.histories.layout import SCHEMA
 from engine.histories.mapping import COLUMNS, Mapping
 from engine.histories.reading_csv import csv_header, csv_parts
 from engine.histories.reading_lines import line_parts
@@ -79,10 +83,14 @@ def read_files(
 
 
 def files_in(paths: Sequence[Path]) -> list[Path]:
-    """The files that `paths` name, those in folders sorted by name. HistoryMalformed."""
+    """The files that `paths` name, those in folders sorted by name. HistoryMalformed.
+
+    A folder into which processes recorded is one of them, as it is.
+    """
     found = []
     for path in paths:
-        inside = sorted(p for p in path.iterdir() if _may_be(p)) if path.is_dir() else [path]
+        plain = is_recorded(path) or not path.is_dir()
+        inside = [path] if plain else sorted(p for p in path.iterdir() if _may_be(p))
         if not inside:
             raise HistoryMalformed(
                 f"{path} is a folder without histories", f"known: {', '.join(SUFFIXES)}, also .gz"
@@ -98,6 +106,8 @@ def _may_be(path: Path) -> bool:
 
 
 def _read_file(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
+    if path.is_dir():
+        return _read_recorded(path)
     if not path.is_file():
         raise HistoryMalformed(f"{path} is no file", "name a file that is there, or a folder")
     if not path.stat().st_size:
@@ -108,6 +118,19 @@ def _read_file(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
     if read.cut and not any(len(part.table) for part in read.parts):
         raise HistoryMalformed(read.cut, "nothing before that could be read")
     return read
+
+
+def _read_recorded(folder: Path) -> FileRows:
+    recorded = recorded_in(folder)
+    table = pa.Table.from_batches(recorded.batches(), SCHEMA)
+    return FileRows(
+        folder,
+        columns=tuple(table.column_names),
+        parts=[Part(table, recorded.decimals)],
+        complete=recorded.complete,
+        own=True,
+        clocks=recorded.clocks,
+    )
 
 
 def _read_parquet(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:

@@ -7,6 +7,7 @@ import pytest
 from engine.checks.judge import judge
 from engine.histories.columns import FOREVER, MISSING
 from engine.histories.folder import recorded_in
+from engine.histories.reading import read_files
 from engine.history import LogRow
 from engine.recording import BOOKS, Ended, Kind
 from engine.verdicts import Verdict
@@ -94,6 +95,15 @@ def test_books_that_are_cut_off_are_no_final_phase(tmp_path):
     books = tmp_path / BOOKS
     books.write_bytes(books.read_bytes()[:-5])
     assert judge(recorded_in(tmp_path).history()).verdict is Verdict.UNKNOWN
+
+
+def test_the_folder_of_a_run_is_read_like_a_file(tmp_path):
+    record(tmp_path, (WITHDRAW, (Answer.OK, "", receipt("10.00", "5.00", 2))))
+    landed = LogRow("s-2", "u", "withdraw", -500, 1000, 500, 2, "run-0-1", 0)
+    write_books(str(tmp_path), {"u": (500, 2)}, [OPENED, landed])
+    reading = read_files([tmp_path])
+    assert (reading.history.calls, reading.history.complete, reading.cut) == (1, True, ())
+    assert judge(reading.history).verdict is Verdict.CLEAN
 
 
 def test_without_a_folder_nothing_is_kept_and_no_description_sent():

@@ -57,6 +57,11 @@ def test_a_transfer_that_does_not_come_to_nothing_is_torn() -> None:
     ]
 
 
+def test_books_of_one_account_know_one_side_of_each_transfer() -> None:
+    side = call("a", Kind.TRANSFER, (0, 10), ("u", -500, 1000, 500, 2))
+    assert judged(side).verdict is Verdict.CLEAN
+
+
 def test_whoever_starts_below_zero_is_not_to_blame_for_it() -> None:
     history = (withdraw("a", (0, 1), 1000, 1500, 2), add("b", (2, 3), -500, 100, 3))
     assert [violation.calls for violation in judged(*history).violations] == [(0,)]

@@ -66,6 +66,13 @@ def test_a_crash_before_any_layer_is_unknown(monkeypatch: pytest.MonkeyPatch) ->
     assert (judgement.verdict, judgement.layer, judgement.passed) == (Verdict.UNKNOWN, "", ())
 
 
+def test_a_crash_between_layers_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(judge.__globals__, "chains", raising(RecursionError("deep")))
+    judgement = judged(*LOST[:1])
+    assert (judgement.verdict, judgement.level) == (Verdict.UNKNOWN, None)
+    assert judgement.notes == ("judging failed: RecursionError: deep",)
+
+
 def test_a_budget_that_is_used_up_leaves_unknown() -> None:
     moments = iter(range(0, 1000, 50))
     budget = Budget(seconds_max=10, clock=lambda: next(moments))
@@ -120,7 +127,8 @@ def test_an_answer_without_a_version_is_judged_beside_those_with_one() -> None:
     judgement = judged(LOST[0], blind)
     assert (judgement.verdict, judgement.level) == (Verdict.BROKEN, None)
     assert judgement.violations[0].calls == (1,)
-    assert judged(LOST[0], blind._replace(entries=(OneEntry("u", -600),))).verdict is Verdict.CLEAN
+    right = judged(LOST[0], blind._replace(entries=(OneEntry("u", -600),)))
+    assert (right.verdict, right.layer) == (Verdict.CLEAN, "version sweep")
 
 
 def test_violations_name_calls_of_the_history_asked_about() -> None:
