@@ -26,12 +26,12 @@ class Globals:
     """The globals of a setting's modules, as they are before it is explored."""
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._before = _outlines(setting)
+        self._places = tuple(_places(setting))
+        self._before = self._outlines()
 
     def check(self) -> None:
         """UsageError if they are not what they were."""
-        after = _outlines(self._setting)
+        after = self._outlines()
         changed = sorted(name for name in after if after[name] != self._before.get(name))
         if changed:
             raise UsageError(
@@ -39,25 +39,26 @@ class Globals:
                 "keep it in Runtime.cell, or on the wallet or lock strategy itself",
             )
 
+    def _outlines(self) -> Mapping[str, object]:
+        """What each global holds that may be memory."""
+        return {
+            f"{place}.{name}": _outline(value)
+            for place, names in self._places
+            for name, value in _own(names)
+        }
 
-def _outlines(setting: Setting) -> Mapping[str, object]:
-    """What each global holds that may be memory."""
-    return {name: _outline(value) for name, value in _globals(setting)}
 
-
-def _globals(setting: Setting) -> Iterator[tuple[str, object]]:
-    """Names in the modules of the code under test, and in its classes, with what they hold."""
+def _places(setting: Setting) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The modules of the code under test, and its classes, with the names in them."""
     parts = (setting.parts.make_lock, setting.parts.make_wallet, setting.parts.make_reads)
     code = [*parts, *(program.run for program in setting.scenario.programs)]
     classes = [parent for part in parts if isinstance(part, type) for parent in part.__mro__]
     for owner in {getattr(part, "__module__", "") for part in code} - {"builtins"}:
         if not str(owner).startswith("engine.") and owner in sys.modules:
-            held = vars(sys.modules[owner])
-            yield from ((f"{owner}.{name}", value) for name, value in _own(held))
+            yield owner, vars(sys.modules[owner])
     for kind in classes:
         if not kind.__module__.startswith(("engine.", "builtins")):
-            named = f"{kind.__module__}.{kind.__name__}"
-            yield from ((f"{named}.{name}", value) for name, value in _own(vars(kind)))
+            yield f"{kind.__module__}.{kind.__name__}", vars(kind)
 
 
 def _own(names: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -7,7 +7,7 @@ must know sooner: locks and snapshots come with the first statement after it.
 from struct import pack
 from typing import Any
 
-from asyncpg import Connection, InterfaceError, InternalClientError
+from asyncpg import Connection
 from asyncpg.prepared_stmt import PreparedStatement
 
 from engine.ports import Level
@@ -76,9 +76,10 @@ class Wire(Connection):  # type: ignore[misc]
             self._transport.write(_UNSYNCED_BEGIN[level])
         try:
             return await self._run(statement, parameters)
-        except (InterfaceError, InternalClientError):
-            # It was not sent, and a BEGIN may hang in the air.
-            self.terminate()
+        except BaseException:
+            if level is not None and not self.is_in_transaction():
+                # It was not sent, and BEGIN hangs in the air.
+                self.terminate()
             raise
 
     async def _run(self, statement: PreparedStatement, parameters: tuple[object, ...]) -> list[Any]:

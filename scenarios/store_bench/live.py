@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from engine.explore.cells import Cell, explore_cell
+from engine.explore.cells import explore_cell
 from engine.explore.live_stores import placed
 from engine.history import Receipt
 from engine.locks.body import read_apply_write, transaction
-from engine.ports import Call, Runtime, Store
+from engine.ports import Call, Level, Runtime, Store
 from scenarios.catalogue import SCENARIOS
 from scenarios.cli import unwind_when_terminated
 from scenarios.console import out
@@ -31,7 +31,7 @@ class InATransaction:
         pass
 
     async def run(self, call: Call, store: Store) -> Receipt:
-        level = "deferred" if store.dialect == "sqlite" else "read-committed"
+        level: Level = "deferred" if store.dialect == "sqlite" else "read-committed"
         async with transaction(store, level):
             return await read_apply_write(call, store)
 

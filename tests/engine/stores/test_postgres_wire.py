@@ -86,6 +86,7 @@ def test_a_begin_whose_statement_could_not_be_sent_is_never_heard_of_again(
             wire.begin_with_next("serializable")
             with pytest.raises(asyncpg.DataError):
                 await wire.rows(echo, "no number")
+            assert wire.is_closed()
             database.pool.give_back(wire)
             store = database.session()
             assert (await store.read(("u",))).rows == {"u": Row(100, 1)}
