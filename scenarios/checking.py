@@ -7,8 +7,8 @@ from time import perf_counter
 
 import numpy as np
 
+from engine.checks import judge
 from engine.checks.cut_short import of_a_part
-from engine.checks.judge import judge
 from engine.checks.modelled import MODELS, judge_as
 from engine.checks.verdict import Budget, Exceeded, Judgement, Violation
 from engine.checks.view import view_of

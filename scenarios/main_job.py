@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from engine.catalog import NEGATIVE_CONTROLS
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.view import view_of
 from engine.errors import UsageError
 from engine.explore.live_stores import placed

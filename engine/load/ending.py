@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.checks.judge import judge as judge_history
+from engine.checks import judge as judge_history
 from engine.errors import SystemFault, WalletraceError
 from engine.histories.parquet import Books, Recorded
 from engine.load.judgement import Judgement, findings_of, judge

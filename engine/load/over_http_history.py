@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.errors import SystemFault
 from engine.histories.folder import recorded_in
 from engine.load.ending import kept

@@ -6,9 +6,9 @@ COMMITTED, whatever the database's default is.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from engine.errors import LockTimeout, SystemFault, UsageError, WalletraceError
 from engine.history import LogRow, Receipt
@@ -276,7 +276,7 @@ class PostgresStore:
             self._database.pool.give_back(self._pinned)
             self._pinned = None
 
-    async def _run(self, work: Work[T], *, commits: bool) -> T:
+    def _run(self, work: Work[T], *, commits: bool) -> Coroutine[Any, Any, T]:
         if self._pinned is None:
-            return await self._database.pool.once(work, commits=commits)
-        return await self._database.pool.run(self._pinned, work, commits=commits)
+            return self._database.pool.once(work, commits=commits)
+        return self._database.pool.run(self._pinned, work, commits=commits)

@@ -74,11 +74,8 @@ async def _read_locking(
 
 
 def _rows(found: Iterable[Any]) -> dict[str, Row]:
-    return {
-        row["account"]: Row(row["balance_cents"], row["version"])
-        for row in found
-        if row["account"] is not None
-    }
+    """From rows that begin with account, balance and version; null where there is no wallet."""
+    return {row[0]: Row(row[1], row[2]) for row in found if row[0] is not None}
 
 
 def _snapshot(found: list[Any]) -> Snapshot:

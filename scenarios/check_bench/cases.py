@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.checks import judge
 from engine.checks.events import check_events
-from engine.checks.judge import judge
 from engine.checks.verdict import Budget
 from engine.histories.columns import History
 from engine.histories.drawing import Shape

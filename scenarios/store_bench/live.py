@@ -15,6 +15,7 @@ from engine.explore.live_stores import placed
 from engine.history import Receipt
 from engine.locks.body import read_apply_write, transaction
 from engine.ports import Call, Level, Runtime, Store
+from engine.results import Cell
 from scenarios.catalogue import SCENARIOS
 from scenarios.cli import unwind_when_terminated
 from scenarios.console import out

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.histories.columns import FOREVER, MISSING
 from engine.histories.folder import recorded_in
 from engine.histories.reading import read_files

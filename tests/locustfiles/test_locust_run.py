@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.verdict import Level
 from engine.histories.folder import recorded_in
 from engine.verdicts import Verdict

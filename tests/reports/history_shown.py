@@ -4,7 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.view import view_of
 from engine.results import HistoryView
 from reports.history_page import write_history_page

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.view import view_of
 from engine.errors import UsageError
 from engine.results import HistoryView

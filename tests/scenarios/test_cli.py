@@ -219,3 +219,12 @@ def test_told_to_end_a_bench_takes_its_folder_with_it(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_starts_without_what_only_some_commands_need():
+    heavy = ("numpy", "scipy", "matplotlib", "pandas", "pyarrow", "locust", "asyncpg")
+    script = f"import sys, scenarios.cli; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "[]", found.stderr

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.checks import judge
 from engine.checks.cut_short import of_a_part
-from engine.checks.judge import judge
 from engine.histories.by_hand import OneCall, OneEntry, OneRow, from_calls
 from engine.histories.columns import MISSING, History
 from engine.recording import Kind

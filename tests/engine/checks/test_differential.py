@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from engine.checks import judge
 from engine.checks.blackbox import check_blackbox
 from engine.checks.events import check_events
-from engine.checks.judge import judge
 from engine.checks.verdict import Budget, CannotSay, Found, Level
 from engine.histories.columns import History
 from engine.histories.generate import Known, hide

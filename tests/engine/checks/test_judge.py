@@ -32,12 +32,6 @@ def raising(error: Exception) -> Callable[..., Found]:
     return layer
 
 
-def test_the_judge_is_a_function_of_the_package() -> None:
-    from engine.checks.judge import judge as by_module
-
-    assert judge is by_module
-
-
 @pytest.mark.parametrize(
     ("error", "note"),
     [

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.verdict import Budget
 from engine.histories.drawing import Shape
 from engine.histories.generate import Known, generate, hide

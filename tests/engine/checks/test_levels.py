@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.verdict import Level
 from engine.histories.by_hand import OneCall, OneEntry, from_calls
 from engine.histories.columns import History

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import settings
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.histories.generate import Known, generate, hide
 from engine.verdicts import Verdict
 from tests.engine.checks.brute_force import explained

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from engine.catalog import strategies_on
+from engine.checks import judge
 from engine.checks.boundaries import check_boundaries
-from engine.checks.judge import judge
 from engine.checks.verdict import Budget, Level
 from engine.histories.columns import History
 from engine.histories.generate import Known, hide

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.verdict import Judgement, Link, Violation
 from engine.checks.view import STEP_NS, view_of
 from engine.histories.by_hand import OneCall, OneEntry, OneRow, from_calls

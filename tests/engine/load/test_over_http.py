@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.errors import LoadFailed, UsageError
 from engine.histories.parquet import read_history
 from engine.load.over_http import _interrupts_held, run_load

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.catalog import strategies_on
-from engine.checks.judge import judge
+from engine.checks import judge
 from engine.checks.verdict import Level
 from engine.errors import StoreUnavailable
 from engine.histories.columns import FOREVER, INSUFFICIENT, MISSING, History
