@@ -150,13 +150,15 @@ def _classified(history: History, answers_only: bool) -> _Entries:
     found = looked & has_before
     enough = ok & looked & ~has_before & (kind != Kind.BALANCE)
     lacking = refused & ~has_before & (need > 0) & (debits == 1)
+    # One of several accounts held too little: which one, only a search of them all can say.
+    somewhere = refused & ~has_before & (need > 0) & (debits > 1)
     pinned = changed & ok & has_before
     free = changed & ~pinned
     # Where nothing was lacking, no balance explains the refusal.
     enough_seen = (need <= 0) | (has_before & (before >= need))
     covered = refused & (_per_call(history, ~enough_seen) == 0)[call]
-    conditions = [pinned, free, found, enough, lacking]
-    role = np.select(conditions, [_PINNED, _FREE, _SEEN, _SEEN, _SEEN], _NOTHING)
+    conditions = [pinned, free, found, enough, lacking, somewhere]
+    role = np.select(conditions, [_PINNED, _FREE, *[_SEEN] * 4], _NOTHING)
     role = np.where(covered & (role == _NOTHING), _SEEN, role)
     end = np.where(unknown, FOREVER, np.minimum(history.completed[call], FOREVER - 1))
     # Whoever begins below zero may still be given something.
@@ -164,15 +166,14 @@ def _classified(history: History, answers_only: bool) -> _Entries:
     return _Entries(
         call=call,
         role=role,
-        low=np.select(conditions, [before, amount, before, need, 0], 0),
-        high=np.select(conditions, [after, end, before + 1, BALANCE_MAX, need], 0),
+        low=np.select(conditions, [before, amount, before, need, 0, -BALANCE_MAX], 0),
+        high=np.select(conditions, [after, end, before + 1, BALANCE_MAX, need, BALANCE_MAX], 0),
         completed=end,
         question=question & (role == _SEEN),
         wrong=(pinned & ((before + amount != after) | short))
         | (found & ((ok & short) | (has_after & (after != before))))
         | covered,
-        odd=(free & (need > np.maximum(0, -amount)))
-        | (refused & (need > 0) & (debits > 1) & ~has_before),
+        odd=(free & (need > np.maximum(0, -amount))) | somewhere,
         spans=(_per_call(history, role != _NOTHING) > 1)[call] & (role != _NOTHING),
         unclear=changed & (amount == MISSING),
     )
@@ -200,14 +201,19 @@ def _known(history: History, kind: Ints, answers_only: bool) -> tuple[Ints, Ints
 def derived(history: History) -> tuple[Ints, Ints, Ints, Ints]:
     """Before, after, amount and need per entry, each from the others where it is missing."""
     before, after, amount = history.before, history.after, history.amount
-    both = (before != MISSING) & (after != MISSING)
+    refused = (endings(history)[0] == Ended.REFUSED)[history.call_of_entry()]
+    both = (before != MISSING) & (after != MISSING) & ~refused
     amount = np.where((amount == MISSING) & both, after - before, amount)
-    counted = amount != MISSING
+    counted = (amount != MISSING) | refused
+    # Whatever a refused call had asked for, it left what it found.
+    moved = np.where(refused, 0, amount)
     gaps = (before == MISSING) & (after != MISSING) & counted
-    before = np.where(gaps, after - amount, before)
+    before = np.where(gaps, after - moved, before)
     gaps = (after == MISSING) & (before != MISSING) & counted
-    after = np.where(gaps, before + amount, after)
-    least = np.where(counted, np.maximum(0, -amount), 0)
+    after = np.where(gaps, before + moved, after)
+    # A refusal of nobody knows what may have needed anything.
+    unknown = np.where(refused, BALANCE_MAX, 0)
+    least = np.where(amount != MISSING, np.maximum(0, -amount), unknown)
     return before, after, amount, np.where(history.need == MISSING, least, history.need)
 
 

@@ -129,17 +129,25 @@ class _Run:
 
     def _search(self, settled: Settled, *, decides: bool) -> None:
         """The first search that can say something; `decides`: nothing else does."""
-        searched, calls = for_search(settled)
-        notes = list(self.notes)
+        searched, calls = for_search(settled, contested=decides)
+        contested, tried, notes = len(settled.contested), [], list(self.notes)
         for name, search in searches(settled, short_of_all=decides):
+            tried.append(name)
             found = self.attempt(name, partial(search, searched, self.budget), decides=False)
             if found is not None:
                 self.notes = notes
                 self._layer(name, partial(renamed, found, calls))
-                # They know no keys, nor that a refusal must come before its key's success.
-                self.undecided |= decides and bool(settled.keys.notes)
-                return
-        self.undecided |= decides
+                break
+        else:
+            self.undecided |= decides
+            if decides:
+                self.notes.append(_undecided_by(tried, self.budget))
+        if contested and (found is None or not decides):
+            # Searches for one account know no keys.
+            self.undecided = True
+            self.notes.append(
+                f"refusals that may have come after their key's effect: {contested:,}"
+            )
 
     def _open_ends(self, settled: Settled) -> None:
         count = len(settled.undecided)
@@ -194,10 +202,14 @@ class _Run:
             lost=None if (lost == MISSING).any() else int(lost.sum()),
             operations=self.history.calls or len(self.history.log or ()),
             lost_on={place: int(lost[place]) for place in astray.tolist()},
-            consistent=min(
-                (each.moment() for each in violations if each.calls), default=self.history.calls
-            ),
+            consistent=self._consistent(violations),
         )
+
+    def _consistent(self, violations: Sequence[Violation]) -> int | None:
+        if violations and not self.history.calls:
+            return None
+        moments = (each.moment() for each in violations if each.calls)
+        return min(moments, default=self.history.calls or len(self.history.log or ()))
 
     def _level(self, broken: Sequence[str]) -> Level | None:
         levels = [found.level for found in self.found.values() if found.level is not None]
@@ -206,6 +218,14 @@ class _Run:
         if any(self.found[name].level is None for name in lost):
             return None
         return min(levels, default=None) if broken or not self.undecided else None
+
+
+def _undecided_by(tried: Sequence[str], budget: Budget) -> str:
+    """What was tried, and how to try longer, for a history that no search decided."""
+    told = f"no search decided: tried {', '.join(tried)}"
+    if not budget.late():
+        return told
+    return f"{told}, for {budget.seconds_max:g} s in all; --budget-s gives them more"
 
 
 def _gist(violation: Violation) -> tuple[str, int, frozenset[int]]:

@@ -133,45 +133,68 @@ def _answered_before(history: History, call: int) -> Violation:
     )
 
 
-def check_keys(history: History, refused: Mask, attempts: Attempts) -> Found:
-    """What is wrong with the keys. `refused`: changes that were refused for too little.
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Refusals for too little under a key that stands for an effect, and for each that effect.
 
-    A key that stands for an effect gives its receipt; "too little" is no answer any more.
+    `saw`: the refused call saw what the other had written; `after`: it was invoked after that one's
+    answer; `open_ended`: it tells nothing of when it came, so that only a search can.
     """
+
+    refused: Ints
+    success: Ints
+    saw: Mask
+    after: Mask
+    open_ended: Mask
+
+
+def _late(history: History, refused: Mask, effects: Mask, attempts: Attempts) -> _Late:
     late = np.flatnonzero(refused & (history.key >= 0))
-    granted = np.flatnonzero(attempts.kept & (history.ended == Ended.OK) & (history.key >= 0))
+    granted = np.flatnonzero(effects & ~attempts.again & (history.key >= 0))
+    if not len(late) or not len(granted):
+        nothing, none = late[:0], refused[:0]
+        return _Late(nothing, nothing, none, none, none)
+    granted = granted[np.lexsort((attempts.invoked[granted], history.key[granted]))]
+    keys = history.key[granted]
+    success = granted[np.minimum(np.searchsorted(keys, history.key[late]), len(keys) - 1)]
+    mine = history.key[success] == history.key[late]
+    late, success = late[mine], success[mine]
+    saw = _saw(history, late, success)
+    after = attempts.completed[success] < history.invoked[late]
+    after &= history.clock[success] == history.clock[late]
+    open_ended = ~saw & ~after & _unseen(history, late)
+    open_ended &= history.completed[late] >= attempts.invoked[success]
+    return _Late(late, success, saw, after, open_ended)
+
+
+def check_keys(
+    history: History, refused: Mask, effects: Mask, attempts: Attempts
+) -> tuple[Found, Ints]:
+    """What is wrong with the keys, and the refusals of which only a search can tell.
+
+    `refused`: changes that were refused for too little; `effects`: calls that happened, or may
+    have. A key that stands for an effect gives its receipt; "too little" is no answer any more.
+    """
+    late = _late(history, refused, effects, attempts)
+    wrong = np.flatnonzero(late.saw | late.after)
     twice = np.flatnonzero(attempts.again)
     found = [
         _applied_twice(history, int(attempts.once[call]), int(call))
         for call in twice[:VIOLATIONS_MAX]
     ]
     found += [_answered_before(history, int(call)) for call in attempts.early[:VIOLATIONS_MAX]]
-    notes: tuple[str, ...] = ()
-    count, mere = len(twice) + len(attempts.early), not len(twice)
-    if len(late) and len(granted):
-        granted = granted[np.argsort(history.key[granted], kind="stable")]
-        keys = history.key[granted]
-        success = granted[np.minimum(np.searchsorted(keys, history.key[late]), len(keys) - 1)]
-        mine = history.key[success] == history.key[late]
-        saw = mine & _saw(history, late, success)
-        after = mine & (attempts.completed[success] < history.invoked[late])
-        after &= history.clock[success] == history.clock[late]
-        wrong = np.flatnonzero(saw | after)
-        found += [
-            _forgotten_key(history, int(success[at]), int(late[at]), saw=bool(saw[at]))
-            for at in wrong[:VIOLATIONS_MAX]
-        ]
-        count, mere = count + len(wrong), mere and not saw.any()
-        open_ended = mine & ~saw & ~after & _unseen(history, late)
-        open_ended &= history.completed[late] >= attempts.invoked[success]
-        if open_ended.any():
-            notes = (
-                f"refusals that may have come after their key's success: {open_ended.sum():,}",
-            )
+    found += [
+        _forgotten_key(
+            history, int(late.success[at]), int(late.refused[at]), saw=bool(late.saw[at])
+        )
+        for at in wrong[:VIOLATIONS_MAX]
+    ]
     found.sort(key=Violation.moment)
+    count = len(twice) + len(attempts.early) + len(wrong)
     # Some order would do where only the clock speaks against it.
-    level = Level.SERIALIZABLE if mere else Level.NONE
-    return Found(found[:VIOLATIONS_MAX], count, level if count else None, notes)
+    level = Level.NONE if len(twice) or late.saw.any() else Level.SERIALIZABLE
+    keys = Found(found[:VIOLATIONS_MAX], count, level if count else None)
+    return keys, late.refused[late.open_ended]
 
 
 def _unseen(history: History, calls: Ints) -> Mask:

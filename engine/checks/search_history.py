@@ -45,8 +45,9 @@ _Balances = tuple[int, ...]
 def check_search(history: History, budget: Budget) -> Found:
     """Judge each group of accounts that calls connect. Raises CannotSay and Exceeded."""
     demand_order(history)
-    found = [_check(history, accounts, budget) for accounts in _groups(history)]
-    return together(Found(level=Level.STRICT_SERIALIZABLE), *found)
+    found = together(*(_check(history, accounts, budget) for accounts in _groups(history)))
+    # Groups that have an order say nothing of the level of those that have none.
+    return replace(found, level=None if found.count else Level.STRICT_SERIALIZABLE)
 
 
 def _groups(history: History) -> Iterator[list[int]]:
@@ -83,10 +84,7 @@ def _model(history: History, accounts: list[int], openings: Ints) -> Model[_Bala
         return "what is held in the end" if asked.call < 0 else named(history, asked.call)
 
     def describe_state(balances: _Balances) -> str:
-        return ", ".join(
-            f"{history.accounts[account]} {money(held, history.decimals)}"
-            for account, held in zip(accounts, balances, strict=True)
-        )
+        return ", ".join(_held(history, *each) for each in zip(accounts, balances, strict=True))
 
     return Model(
         tuple(openings.tolist()),
@@ -95,6 +93,12 @@ def _model(history: History, accounts: list[int], openings: Ints) -> Model[_Bala
         describe=describe,
         describe_state=describe_state,
     )
+
+
+def _held(history: History, account: int, balance: int) -> str:
+    if history.accounts[account]:
+        return f"{history.accounts[account]} {money(balance, history.decimals)}"
+    return "the key granted" if balance else "the key free"
 
 
 def _step(balances: _Balances, asked: _Asked, accepted: object) -> tuple[bool, _Balances]:
@@ -139,11 +143,13 @@ def _operations(history: History, accounts: list[int]) -> list[Operation]:
 
 def _parts(history: History, call: int, places: dict[int, int]) -> Iterator[_Part]:
     first, after_last = int(history.first[call]), int(history.first[call + 1])
+    refused = history.ended[call] == Ended.REFUSED
     columns = (history.account, history.amount, history.need, history.before, history.after)
     for account, told, needed, before, after in zip(
         *(column[first:after_last].tolist() for column in columns), strict=True
     ):
-        amount = after - before if told == MISSING and MISSING not in (before, after) else told
+        moved = told == MISSING and not refused and MISSING not in (before, after)
+        amount = after - before if moved else told
         if amount == MISSING:
             raise CannotSay(f"{named(history, call)} does not say by how much it changed")
         need = max(0, -amount) if needed == MISSING else needed

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.checks.anomalies import check_graph
 from engine.checks.blackbox import check_blackbox
@@ -21,13 +22,17 @@ from engine.checks.versions import check_versions
 from engine.histories.columns import FOREVER, MISSING, PER_CALL, PER_ENTRY, History, Ints
 from engine.recording import Ended
 
+Mask = NDArray[np.bool_]
+
 SEARCHES = EVENTS, BLACK_BOX, GENERAL = "event order", "black box", "general search"
 
 
-def for_search(settled: Settled) -> tuple[History, Ints]:
+def for_search(settled: Settled, *, contested: bool) -> tuple[History, Ints]:
     """Calls to be ordered, by invocation, and for each its place in the history asked about.
 
-    Undecided calls are unknown and never answered; keys are settled, and gone.
+    Undecided calls are unknown and never answered. Keys are settled, and gone; but if `contested`,
+    the key of a refusal that must come before its key's effect is an account of its own: there is
+    nothing on it until that effect.
     """
     asked, history, calls = settled.source, settled.history, settled.calls
     if len(settled.undecided):
@@ -38,6 +43,8 @@ def for_search(settled: Settled) -> tuple[History, Ints]:
         forever = np.full(open_ended.calls, FOREVER)
         history = _joined(history, replace(open_ended, ended=unknown, completed=forever))
         calls = np.append(calls, settled.undecided)
+    if contested and len(settled.contested):
+        history = _with_keys(history, np.isin(calls, settled.contested))
     history = replace(history, key=np.full(history.calls, -1), events=None)
     order = np.argsort(history.invoked, kind="stable")
     if (order[1:] > order[:-1]).all():
@@ -52,6 +59,39 @@ def _joined(history: History, more: History) -> History:
     }
     first = np.concatenate((history.first, more.first[1:] + history.entries))
     return replace(history, first=first, **columns)
+
+
+def _with_keys(history: History, contested: Mask) -> History:
+    """The keys of these refusals as accounts without a name."""
+    keys = np.unique(history.key[contested])
+    effects = np.isin(history.key, keys) & (history.ended != Ended.REFUSED)
+    calls = np.flatnonzero(contested | effects)
+    found = np.where(contested[calls], 0, MISSING)
+    more = {
+        "account": len(history.accounts) + np.searchsorted(keys, history.key[calls]),
+        "amount": np.where(contested[calls], 0, 1),
+        "need": np.zeros(len(calls), np.int64),
+        "before": found,
+        "after": found,
+        "version": np.full(len(calls), MISSING),
+    }
+    of = np.concatenate((history.call_of_entry(), calls))
+    order = np.argsort(of, kind="stable")
+    columns: dict[str, Any] = {
+        name: np.concatenate((getattr(history, name), more[name]))[order] for name in PER_ENTRY
+    }
+    first = np.concatenate(([0], np.cumsum(np.bincount(of, minlength=history.calls))))
+    nowhere = np.full(len(keys), MISSING)
+    return replace(
+        history,
+        first=first,
+        accounts=(*history.accounts, *[""] * len(keys)),
+        openings=np.append(history.openings, np.zeros(len(keys), np.int64)),
+        opening_versions=np.append(history.opening_versions, nowhere),
+        finals=np.append(history.finals, nowhere),
+        final_versions=np.append(history.final_versions, nowhere),
+        **columns,
+    )
 
 
 def _ordered(history: History, order: Ints) -> History:

@@ -45,7 +45,8 @@ class Settled:
 
     `undecided`: places in `source` of calls that may still happen; `undecided_on`: how many of them
     touch each account. `aborted`: for each call of `source`, whether it wanted to change something
-    and never did. `keys`: what is wrong with idempotency keys.
+    and never did. `keys`: what is wrong with idempotency keys; `contested`: places in `source` of
+    refusals that must come before the effect of their key, if an order is to explain them.
     """
 
     history: History
@@ -59,6 +60,7 @@ class Settled:
     source: History
     aborted: Mask
     keys: Found
+    contested: Ints
     strays: Rows
 
     @property
@@ -95,12 +97,14 @@ def settle(history: History) -> Settled:
     settled, calls, row, extra = append_rows(settled, history, calls, row, strays)
     extra |= np.append(attempts.again, False)[calls]
     effects = np.append(happened, True)[calls] | extra
-    settled = _opened(_filled(settled, row), effects)
+    settled = _opened(_filled(settled, row, effects), effects)
     settled = replace(settled, ended=np.where(effects, int(Ended.OK), settled.ended))
     writes = _writes(settled, effects, row)
     torn = np.repeat(np.append(unknown, False)[calls] & ~extra, np.diff(settled.first))
     torn &= writes & (row < 0)
     undecided = np.flatnonzero(open_ended)
+    told = _told(history, kept, settled)
+    keys, contested = check_keys(told, short & ~asks, happened | open_ended, attempts)
     return Settled(
         history=settled,
         calls=calls,
@@ -112,7 +116,8 @@ def settle(history: History) -> Settled:
         undecided_on=_undecided_on(history, open_ended),
         source=history,
         aborted=~asks & ~happened & ~open_ended & attempts.kept,
-        keys=check_keys(history, short & ~asks, attempts),
+        keys=keys,
+        contested=contested,
         strays=strays,
     )
 
@@ -187,7 +192,15 @@ def _kept(history: History, kept: Mask) -> tuple[History, Ints]:
     return history.keep(kept), np.flatnonzero(kept)
 
 
-def _filled(history: History, row: Ints) -> History:
+def _told(history: History, kept: Mask, settled: History) -> History:
+    """The history asked about, with the versions that the log knows of what was kept."""
+    mine = np.repeat(kept, np.diff(history.first))
+    version = history.version.copy()
+    version[mine] = settled.version[: np.count_nonzero(mine)]
+    return replace(history, version=version)
+
+
+def _filled(history: History, row: Ints, effects: Mask) -> History:
     """What an answer left out and the log tells, or arithmetic does; ends that are unknown."""
     columns = {name: getattr(history, name) for name in ("amount", "before", "after", "version")}
     log = history.log
@@ -198,9 +211,12 @@ def _filled(history: History, row: Ints) -> History:
                 columns[name] = column.copy()
                 columns[name][gaps] = getattr(log, name)[row[gaps]]
     amount, before, after = columns["amount"], columns["before"], columns["after"]
-    before = _derive(before, after, amount, -1)
-    after = _derive(after, before, amount, 1)
-    gaps = (amount == MISSING) & (before != MISSING) & (after != MISSING)
+    changed = np.repeat(effects, np.diff(history.first))
+    # A refusal, like a question, left what it found, whatever it had asked for.
+    moved = np.where(changed, amount, 0)
+    before = _derive(before, after, moved, -1)
+    after = _derive(after, before, moved, 1)
+    gaps = changed & (amount == MISSING) & (before != MISSING) & (after != MISSING)
     if gaps.any():
         amount = np.where(gaps, after - before, amount)
     completed = history.completed

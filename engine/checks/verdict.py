@@ -69,7 +69,8 @@ class Judgement:
     `passed` are the layers that found nothing, `notes` say what could not be checked, and why.
     `lost` is by how much the accounts hold less (positive) or more than they should, None unknown;
     `lost_on` the same for each account (by place) where it is not nothing. `consistent`: how many
-    calls, in order of invocation, nothing is wrong with: the longest consistent prefix.
+    calls, in order of invocation, nothing is wrong with: the longest consistent prefix (None for
+    an operation log by itself that is broken: its rows are no calls, and have no such order).
     """
 
     verdict: Verdict
@@ -84,7 +85,7 @@ class Judgement:
     seconds: float = 0.0
     memory_mb: float = 0.0
     lost_on: Mapping[int, int] = field(default_factory=dict)
-    consistent: int = 0
+    consistent: int | None = 0
 
 
 # A run that races breaks thousands of links; the count stays exact, the list stays readable.
@@ -112,9 +113,13 @@ class Budget:
     def __post_init__(self) -> None:
         self.started_s = self.clock()
 
+    def late(self) -> bool:
+        """Whether the time is used up."""
+        return self.clock() - self.started_s > self.seconds_max
+
     def check(self) -> None:
         """Raise Exceeded if either is used up."""
-        if self.clock() - self.started_s > self.seconds_max:
+        if self.late():
             raise Exceeded(f"more than {self.seconds_max:g} s were needed")
         held = self.held_mb()
         if held > self.memory_mb_max:

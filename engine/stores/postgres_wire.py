@@ -12,8 +12,9 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from engine.ports import Level
 
+# The store's connections are at READ COMMITTED unless told otherwise, and to tell costs time.
 _BEGIN: dict[Level, str] = {
-    "read-committed": "BEGIN ISOLATION LEVEL READ COMMITTED",
+    "read-committed": "BEGIN",
     "repeatable-read": "BEGIN ISOLATION LEVEL REPEATABLE READ",
     "serializable": "BEGIN ISOLATION LEVEL SERIALIZABLE",
 }

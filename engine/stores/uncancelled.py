@@ -1,14 +1,14 @@
 """Await something to its end, whatever happens to the task that awaits it.
 
 `wait_out` shields a task. Giving a coroutine one of its own costs more than a statement on a fast
-database does: with `uncancelled` it runs in the caller's task, and a future that it waits for is
-watched through another one.
+database does: with `uncancelled` it runs in the caller's task, which is kept from cancelling what
+it waits for.
 """
 
 import asyncio
 import types
-from collections.abc import Awaitable, Coroutine, Generator
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,6 +31,25 @@ async def wait_out(work: Awaitable[T]) -> T:
     return task.result()
 
 
+class _Awaited:
+    """A future as a task sees it that cannot cancel it: its own cancellation waits for the end."""
+
+    __slots__ = ("_asyncio_future_blocking", "_future")
+
+    def __init__(self, future: "asyncio.Future[Any]") -> None:
+        self._future = future
+        self._asyncio_future_blocking = True
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._future.get_loop()
+
+    def add_done_callback(self, wake: Callable[..., None], *, context: Context) -> None:
+        self._future.add_done_callback(wake, context=context)
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
+
+
 @types.coroutine
 def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
     """The result of `work`; a cancellation is let through only after `work` has ended.
@@ -41,21 +60,16 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
     try:
         while True:
             awaited = work.send(None)
-            if awaited is None:  # it only wants to be called again
-                try:
+            try:
+                if awaited is None:  # it only wants to be called again
                     yield
-                except asyncio.CancelledError:
-                    cancelled = True
-                continue
-            awaited._asyncio_future_blocking = False  # as a task does with what it is given
-            while not awaited.done():
-                # What a task waits for is what its cancellation cancels: so it waits for this.
-                ended = awaited.get_loop().create_future()
-                awaited.add_done_callback(partial(_tell, ended))
-                try:
-                    yield from ended
-                except asyncio.CancelledError:
-                    cancelled = True
+                else:
+                    awaited._asyncio_future_blocking = False  # as a task does with what it gets
+                    yield _Awaited(awaited)
+            except asyncio.CancelledError:
+                cancelled = cancelled or awaited is None or not awaited.cancelled()
+            except Exception:
+                pass  # the future's own, which `work` is told when it goes on
     except StopIteration as ended:
         if cancelled:
             raise asyncio.CancelledError from None
@@ -64,8 +78,3 @@ def uncancelled(work: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
         if cancelled:
             raise asyncio.CancelledError from None
         raise
-
-
-def _tell(ended: "asyncio.Future[None]", _: "asyncio.Future[Any]") -> None:
-    if not ended.done():
-        ended.set_result(None)
