@@ -17,6 +17,7 @@ WalletraceError
 A conflict is never reported as insufficient funds: one means "try again", the other "you cannot".
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -30,9 +31,13 @@ class WalletraceError(Exception):
 
 
 class BusinessError(WalletraceError):
-    """The request cannot be honoured as it stands. Nothing was changed."""
+    """The request cannot be honoured as it stands. Nothing was changed.
+
+    `seen`: the balances on which it was refused, account to (cents, version), where that is known.
+    """
 
     code: ClassVar[str] = "business_error"
+    seen: Mapping[str, tuple[int, int]] | None = None
 
 
 class InvalidAmount(BusinessError):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from engine.errors import KeyReused, UsageError, WalletraceError
+from engine.errors import BusinessError, KeyReused, UsageError, WalletraceError
 from engine.history import LogRow, Outcome, Receipt
 from engine.operations import Operation, accounts_of, fingerprint
 from engine.timings import Timings
@@ -42,6 +42,15 @@ class Row(NamedTuple):
 
     balance: int
     version: int
+
+
+def applied(operation: Operation, rows: Mapping[str, Row]) -> dict[str, int]:
+    """`operation.apply` to wallets as stored; what it raises tells what was seen."""
+    try:
+        return operation.apply({account: row.balance for account, row in rows.items()})
+    except BusinessError as error:
+        error.seen = rows
+        raise
 
 
 class Earlier(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
-from engine.errors import SystemFault, WalletraceError
+from engine.errors import BusinessError, SystemFault, WalletraceError
 from engine.history import Outcome, Receipt
 from engine.ports import (
     Call,
@@ -223,6 +223,8 @@ class Watched:
             outcome, code = Outcome.OK, ""
             return receipt
         except WalletraceError as error:
+            if isinstance(error, BusinessError) and error.seen is not None:
+                timings.seen = error.seen
             unknown = isinstance(error, SystemFault) and error.may_have_happened
             outcome, code = (Outcome.UNKNOWN if unknown else Outcome.REFUSED), error.code
             raise

@@ -84,7 +84,8 @@ def _in_whole_calls(part: _Part, violation: Violation) -> bool:
 
 def _with_both_sides(part: _Part, violation: Violation) -> bool:
     """A transfer that by itself does not come to nothing; not one that the log has by half."""
-    known = bool(violation.calls) and violation.account < 0
+    answered = part.history.ended[list(violation.calls)] == Ended.OK
+    known = len(answered) > 0 and bool(answered.all()) and violation.account < 0
     return known and _in_whole_calls(part, violation)
 
 
@@ -156,28 +157,28 @@ RULES: Mapping[str, _Rule] = {
 
 
 def _known_versions(history: History) -> tuple[Mask, Ints]:
-    """Of each account, whether no version is missing; and the known writes of all accounts.
-
-    The rows of an operation log have an order without versions; calls have none.
-    """
+    """Of each account, whether no version is missing; and the known writes of all accounts."""
     log = history.log
     rows = np.repeat(history.ended == Ended.OK, np.diff(history.first))
     account, version = history.account[rows], history.version[rows]
-    asks = np.isin(history.kind, (Kind.BALANCE, Kind.CHECK))[history.call_of_entry()[rows]]
-    told = np.zeros(len(history.accounts), np.int64)
-    unversioned = np.zeros(len(history.accounts), np.bool_)
-    unversioned[account[version == MISSING]] = True
-    writes = ~asks
+    writes = ~np.isin(history.kind, (Kind.BALANCE, Kind.CHECK))[history.call_of_entry()[rows]]
+    doubtful = np.zeros(len(history.accounts), np.bool_)
+    doubtful[account[version == MISSING]] = True
     if log is not None:
+        if not history.calls and (log.version == MISSING).all():
+            # The rows of a log by itself have an order without versions.
+            return ~doubtful, np.empty((2, 0), np.int64)
+        # The attempt that the log knows of may be missing, beside another one under its key.
+        doubtful[account[(history.key >= 0)[history.call_of_entry()[rows]]]] = True
         writes = np.concatenate((writes, np.ones(len(log), np.bool_)))
         account, version = np.append(account, log.account), np.append(version, log.version)
     known = version != MISSING
     pairs = np.unique(np.stack((account[known & writes], version[known & writes])), axis=1)
-    np.add.at(told, pairs[0], 1)
+    told = np.bincount(pairs[0], minlength=len(doubtful))
     lowest, highest = np.full(len(told), 2**61), np.full(len(told), -1)
     np.minimum.at(lowest, pairs[0], pairs[1])
     np.maximum.at(highest, account[known], version[known])
     # What an account opened with says nothing of what was found behind missing versions.
     joined = (history.openings == MISSING) | (history.opening_versions == lowest - 1)
-    whole = ~unversioned & ((told == 0) | (joined & (highest - lowest + 1 == told)))
+    whole = ~doubtful & joined & (told > 0) & (highest - lowest + 1 == told)
     return np.asarray(whole), pairs

@@ -97,6 +97,8 @@ def settle(history: History) -> Settled:
     settled, calls, row, extra = append_rows(settled, history, calls, row, strays)
     extra |= np.append(attempts.again, False)[calls]
     effects = np.append(happened, True)[calls] | extra
+    # What only the log tells of happened, whichever attempt it says that it was.
+    effects[np.count_nonzero(kept) :] = True
     settled = _opened(_filled(settled, row, effects), effects)
     settled = replace(settled, ended=np.where(effects, int(Ended.OK), settled.ended))
     writes = _writes(settled, effects, row)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from engine.errors import Conflict, DeadlockVictim, SerializationFailed, SystemFault
 from engine.history import Receipt
-from engine.ports import Call, Change, Level, Row, RowLocking, Runtime, Store
+from engine.ports import Call, Change, Level, Row, RowLocking, Runtime, Store, applied
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ UNDONE = (SerializationFailed, DeadlockVictim)
 
 def changes(call: Call, rows: Mapping[str, Row]) -> tuple[Change, ...]:
     """The new absolute balances, computed from `rows`; raises what `apply` raises."""
-    after = call.operation.apply({account: row.balance for account, row in rows.items()})
+    after = applied(call.operation, rows)
     absent = Row(0, 0)
     return tuple(
         Change(account, (row := rows.get(account, absent)).balance, after[account], row.version)

@@ -9,7 +9,7 @@ import asyncpg
 from engine.errors import BusinessError, Conflict, WalletraceError
 from engine.history import Entry, Receipt
 from engine.operations import description_for, fingerprint
-from engine.ports import Call, Earlier, Row
+from engine.ports import Call, Earlier, Row, applied
 from engine.stores import postgres_sql as sql
 from engine.stores.postgres_statements import TRIES_MAX, earlier_of, read
 from engine.stores.postgres_wire import Wire
@@ -30,8 +30,8 @@ class _Sheet:
         try:
             if call.key is not None and call.key in self.earlier:
                 return self.earlier[call.key].answer(call)
-            held = {a: self.rows[a].balance for a in call.accounts if a in self.rows}
-            after = call.operation.apply(held)
+            held = {a: self.rows[a] for a in call.accounts if a in self.rows}
+            after = applied(call.operation, held)
         except BusinessError as error:
             return error
         entries = []

@@ -16,7 +16,7 @@ from engine.errors import (
 )
 from engine.history import Entry, LogRow, Receipt
 from engine.operations import Open, description_for, fingerprint
-from engine.ports import Call, Change, Earlier, Row, RowLocking, Snapshot
+from engine.ports import Call, Change, Earlier, Row, RowLocking, Snapshot, applied
 from engine.stores import postgres_sql as sql
 from engine.stores.guards import guards
 from engine.stores.postgres_wire import Wire
@@ -188,7 +188,7 @@ async def guarded(connection: Wire, call: Call, time_ms: int | None) -> Receipt:
         seen = await read(connection, call.accounts, call.key)
         if seen.earlier is not None:
             return seen.earlier.answer(call)
-        operation.apply({account: row.balance for account, row in seen.rows.items()})
+        applied(operation, seen.rows)
     raise _never_still(call)
 
 

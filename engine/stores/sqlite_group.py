@@ -10,7 +10,7 @@ import sqlite3
 from engine.errors import BusinessError, WalletraceError
 from engine.history import Entry, Receipt
 from engine.operations import fingerprint
-from engine.ports import Call, Earlier, Row
+from engine.ports import Call, Earlier, Row, applied
 from engine.stores.sqlite_statements import earlier_receipt, record
 
 _NO_ROW = Row(0, 0)
@@ -59,8 +59,8 @@ def _rows(connection: sqlite3.Connection, accounts: set[str]) -> dict[str, Row]:
 
 def _applied(call: Call, rows: dict[str, Row]) -> tuple[Entry, ...]:
     """What the call does to `rows`, which it changes; raises what `apply` raises."""
-    held = {account: rows[account].balance for account in call.accounts if account in rows}
-    after = call.operation.apply(held)
+    held = {account: rows[account] for account in call.accounts if account in rows}
+    after = applied(call.operation, held)
     entries = []
     for account in sorted(after):
         before, version = rows.get(account, _NO_ROW)

@@ -16,7 +16,7 @@ from engine.errors import (
 )
 from engine.history import Entry, LogRow, Receipt
 from engine.operations import Open, description_for, fingerprint
-from engine.ports import Call, Change, Earlier, Row, Snapshot
+from engine.ports import Call, Change, Earlier, Row, Snapshot, applied
 from engine.stores.guards import guards
 
 Connection = sqlite3.Connection
@@ -92,9 +92,8 @@ def guarded(connection: Connection, call: Call, time_ms: int) -> Receipt:
         ).fetchall()
         if not written:
             # Nobody else can have changed these rows: what the guard refused, `apply` refuses.
-            rows = _rows(connection, call.accounts)
-            held = {account: row.balance for account, row in rows.items()}
-            operation.apply(held | {entry.account: entry.before for entry in entries})
+            undone = {each.account: Row(each.before, each.version - 1) for each in entries}
+            applied(operation, _rows(connection, call.accounts) | undone)
             raise AssertionError(f"the guard refused what {operation} allows")
         [(after, version)] = written
         entries.append(Entry(account, after - delta, after, version))

@@ -75,9 +75,10 @@ def test_the_warm_up_is_recorded_too(recorded) -> None:
     assert history.calls == len(history.log) - 2  # two wallets were opened
 
 
-def test_a_refusal_says_what_it_had_seen(recorded, monkeypatch) -> None:
+@pytest.mark.parametrize("lock", ["per-user", "guarded-update", "single-writer"])
+def test_a_refusal_says_what_it_had_seen(recorded, monkeypatch, lock: str) -> None:
     monkeypatch.setattr("engine.load.workload.OPENING_CENTS", 0)
-    run, history = recorded(Load("per-user", 2, "uniform:2", "withdraw=3,add=1"))
+    run, history = recorded(Load(lock, 2, "uniform:2", "withdraw=3,add=1"))
     refused = history.ended == Ended.REFUSED
     assert refused.sum() >= run.refused[INSUFFICIENT] > 0
     assert (history.before[refused] < history.need[refused]).all()

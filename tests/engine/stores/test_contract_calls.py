@@ -40,6 +40,22 @@ def test_of_many_who_open_a_wallet_at_once_one_does(opened: Opened) -> None:
     asyncio.run(act())
 
 
+def test_a_refusal_tells_the_balances_it_rests_on(opened: Opened) -> None:
+    batch = Batch((Add("v", 10), Withdraw("u", 500)))
+
+    async def act() -> None:
+        async with opened() as database:
+            rows = await database.balances()
+            lone = await answer(database, Call("lone", batch))
+            calls = (Call("first", Add("u", 1)), Call("second", batch))
+            _, grouped = await database.session().group(calls)
+            assert lone.seen == {"u": rows["u"], "v": rows["v"]}
+            later = Row(rows["u"].balance + 1, rows["u"].version + 1)
+            assert grouped.seen == {"u": later, "v": rows["v"]}
+
+    asyncio.run(act())
+
+
 @pytest.mark.parametrize(
     "operation",
     [
