@@ -95,7 +95,9 @@ class Run:
         self.plan, self._judged, self._doubts, self._users = None, False, (), 0
         self.tally = Tally(options.run_id)
         self.plan = plan_of(options, options.run_id)
-        self.journal = Journal(options.record, f"{options.run_id}-{_process(environment)}")
+        # A master has no users: it would only take the file of its first worker.
+        folder = "" if isinstance(environment.runner, MasterRunner) else options.record
+        self.journal = Journal(folder, f"{options.run_id}-{_process(environment)}")
 
     def _prepare(self, environment: Environment) -> None:
         """Open the wallets of a new run; what goes wrong becomes a doubt."""

@@ -23,13 +23,17 @@ class CheckedViolation:
     cycle: tuple[tuple[str, str, str], ...] = ()
 
 
+WORST_FIRST = (Verdict.BROKEN, Verdict.UNKNOWN, Verdict.CLEAN)
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The verdict on the history in `files`.
 
     `rows` and `columns` (ours) are what was read, `ignored` columns of theirs that were not, `cut`
     why not all of it. `count` is exact, `violations` bounded. `limits`: what could not be checked,
-    and why. `made`: money made (lost: negative) in accounts, the worst ones. Money is in the
+    and why; `unanswered`: it is undecided only until somebody says that the history is whole.
+    `made`: money made (lost: negative) in accounts, the worst ones. Money is in the
     smallest unit, of which `decimals` digits stand behind the point; `lost` is None where unknown.
     """
 
@@ -50,6 +54,7 @@ class Checked:
     rows: int = 0
     columns: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    unanswered: bool = False
     loading_s: float = 0.0
     judging_s: float = 0.0
     memory_mb: float = 0.0
@@ -76,6 +81,33 @@ class Checked:
         '500.00 lost'
         """
         return f"{self.money(abs(amount))} {'lost' if amount < 0 else 'made'}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRuns:
+    """What was found in one run or several; the worst of them stands for all."""
+
+    runs: tuple[Checked, ...]
+
+    @property
+    def worst(self) -> Checked:
+        return self.worst_first[0]
+
+    @property
+    def worst_first(self) -> list[Checked]:
+        return sorted(self.runs, key=lambda run: WORST_FIRST.index(run.verdict))
+
+
+def runs_json(checked: CheckedRuns) -> dict[str, Any]:
+    """Of one run all of it; of several, the worst verdict and each of them under "runs"."""
+    if len(checked.runs) == 1:
+        return checked_json(checked.worst)
+    return {
+        "verdict": checked.worst.verdict,
+        "expected": checked.worst.expected,
+        "as_expected": checked.worst.as_expected,
+        "runs": [checked_json(run) for run in checked.runs],
+    }
 
 
 def checked_json(checked: Checked) -> dict[str, Any]:

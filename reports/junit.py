@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from engine.results import Cell, LoadRun, ProgramsResult
-from reports.checked import Checked
+from reports.checked import Checked, CheckedRuns
 from reports.fault_tables import has_fault_axis
 from reports.reading import lost_words, programs_as_expected, run_is_unexpected
 
@@ -28,18 +28,34 @@ def junit_xml(
     return _document(suites)
 
 
-def checked_junit_xml(checked: Checked) -> str:
-    """The verdict on files as JUnit XML text: a case for each layer, the one that decided last."""
+def checked_junit_xml(checked: CheckedRuns) -> str:
+    """The verdicts on files as JUnit XML text: a case for each run, of one run for each layer.
+
+    None of them fails where the worst of them is what was expected.
+    """
+    if len(checked.runs) == 1:
+        return _document({"check": _layer_cases(checked.worst)})
+    content = checked.worst.as_expected
+    cases = [_checked_case(run, fails=not (content or run.as_expected)) for run in checked.runs]
+    return _document({"check": cases})
+
+
+def _layer_cases(checked: Checked) -> list[TestCase]:
+    """One for each layer, that which decided last."""
     passed = [layer for layer in checked.passed if layer != checked.layer]
     cases = [_case("check", layer, 0.0, "nothing was found") for layer in passed]
+    return [*cases, _checked_case(checked, fails=not checked.as_expected)]
+
+
+def _checked_case(checked: Checked, *, fails: bool) -> TestCase:
     name = f"{', '.join(checked.files)}: {checked.layer or 'reading'}"
     case = _case("check", name, checked.loading_s + checked.judging_s, checked.verdict)
-    if not checked.as_expected:
+    if fails:
         failure = Failure(f"{checked.verdict}: {checked.count} violations", checked.verdict)
         told = [f"{each.anomaly}: {each.message}" for each in checked.violations]
         failure.text = "\n".join([*told, *checked.cut, *checked.limits])
         case.result = [failure]
-    return _document({"check": [*cases, case]})
+    return case
 
 
 def _document(suites: Mapping[str, Sequence[TestCase]]) -> str:

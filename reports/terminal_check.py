@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.verdicts import Verdict
-from reports.checked import Checked, CheckedViolation
+from reports.checked import Checked, CheckedRuns, CheckedViolation
 from reports.reading import SYMBOLS
 from reports.summary import VERDICT_STYLES
 
@@ -17,13 +17,25 @@ _LIMITS_MAX = 6
 _CUT_MAX = 3
 _ACCOUNTS_MAX = 3
 _FILES_MAX = 3
+_RUNS_MAX = 20
 
 
-def print_check(out: Console, checked: Checked) -> None:
-    """The verdict first, then what it rests on."""
-    style = VERDICT_STYLES[checked.verdict]
-    words = f"  {_files(checked.files)}: {_headline(checked)}"
-    out.print(Text.assemble((f"{SYMBOLS[checked.verdict]} {checked.verdict}", style), words))
+def print_runs(out: Console, checked: CheckedRuns) -> None:
+    """A line for each run, the worst first; then what the worst of them rests on."""
+    runs = checked.worst_first
+    shown = runs[: _shown(len(runs), _RUNS_MAX)]
+    for run in shown:
+        style = VERDICT_STYLES[run.verdict]
+        words = f"  {_files(run.files)}: {_headline(run)}"
+        out.print(Text.assemble((f"{SYMBOLS[run.verdict]} {run.verdict}", style), words))
+    _print_more(out, len(runs) - len(shown))
+    if len(runs) > 1:
+        title = f"{len(runs)} runs, each judged by itself. Of {_files(checked.worst.files)}:"
+        out.print(Text(title, style="bold"))
+    _print_details(out, checked.worst)
+
+
+def _print_details(out: Console, checked: Checked) -> None:
     for line in _basis(checked):
         out.print(Text(line))
     leading = _leading(checked)
@@ -56,7 +68,7 @@ def _headline(checked: Checked) -> str:
 def _basis(checked: Checked) -> Iterator[str]:
     if checked.operations or checked.rows:
         yield (
-            f"{checked.operations:,} operations in {checked.rows:,} rows, read in"
+            f"{_counted(checked.operations, 'operation')} in {_counted(checked.rows, 'row')}, read in"
             f" {checked.loading_s:.2f} s, judged in {checked.judging_s:.2f} s"
         )
     if checked.level:
@@ -71,8 +83,19 @@ def _basis(checked: Checked) -> Iterator[str]:
         yield ": ".join([*parts, *([each] if each else [])]) + "."
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _shown(count: int, most: int) -> int:
+    """How many lines: one more fits where else it would say that there is one more."""
+    return count if count == most + 1 else most
+
+
 def _leading(checked: Checked) -> list[CheckedViolation]:
     """The first of each kind on each account: the rest of a race says the same again."""
+    if checked.count <= 2:
+        return list(checked.violations)
     first: dict[tuple[str, str], CheckedViolation] = {}
     for violation in checked.violations:
         first.setdefault((violation.account, violation.anomaly), violation)
@@ -95,6 +118,7 @@ def _print_list(out: Console, title: str, lines: Sequence[str], most: int) -> No
     if not lines:
         return
     out.print(Text(title, style="bold"))
+    most = _shown(len(lines), most)
     for line in lines[:most]:
         grid = Table.grid(padding=(0, 1))
         grid.add_row("•", Text(line))
@@ -109,6 +133,11 @@ def _next(checked: Checked) -> str:
         return f"walletrace check {files} --html history.html, and look at it around the violation"
     if checked.cut:
         return "mend or export the file again, and check it once more; docs/check.md says how"
+    if checked.unanswered:
+        return (
+            "if everything that happened is in the files, timeouts included, write complete = true"
+            " under [file] in a mapping (--map); docs/check.md"
+        )
     if checked.verdict is Verdict.UNKNOWN:
         return "give it more (--budget-s, --budget-mb), or record what is said to be missing"
     if not timed:

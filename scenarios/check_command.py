@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from engine.verdicts import Verdict, exit_status
-from reports.checked import checked_json
+from reports.checked import CheckedRuns, runs_json
 from reports.junit import checked_junit_xml
-from reports.terminal_check import print_check
+from reports.terminal_check import print_runs
 from scenarios.console import out, print_json
 from scenarios.evidence import check_place
 from scenarios.options import Json
@@ -29,7 +29,8 @@ BUDGET_S, BUDGET_MB = 60.0, 4_096.0
 Files = Annotated[
     list[Path],
     typer.Argument(
-        help="Parquet, CSV or JSON lines (also .gz), or folders of them; several are one history.",
+        help="Parquet, CSV or JSON lines (also .gz), or folders of them. Several are one history;"
+        " recorded runs are judged one by one.",
         metavar="FILE",
     ),
 ]
@@ -85,15 +86,16 @@ def check(
     and the fewer there are the less can be checked, which is then said. Without times of calls it
     is an operation log: its rows, in their order, must chain.
 
-    Exit status: 0 clean (or what --expect names), 1 broken, 2 wrong usage, 3 it cannot be told,
-    as where a file is cut or cannot be read.
+    Exit status: 0 clean (or what --expect names), 1 broken, 2 wrong usage, as a file that is not
+    there or a column that the mapping names in vain, 3 it cannot be told, as where a file is cut.
+    Of several runs the worst decides.
     """
     # It brings Arrow and pandas along, for which no other command waits.
     from scenarios.checking import Pictures, check_files
 
     if junit is not None:
         check_place(junit)
-    checked = check_files(
+    runs = check_files(
         files,
         mapping,
         model=model,
@@ -102,11 +104,11 @@ def check(
         budget_mb=budget_mb,
         pictures=Pictures(html, figure),
     )
-    checked = replace(checked, expected=expect)
+    checked = CheckedRuns(tuple(replace(run, expected=expect) for run in runs))
     if junit is not None:
         junit.write_text(checked_junit_xml(checked), encoding="utf-8")
     if as_json:
-        print_json(checked_json(checked))
+        print_json(runs_json(checked))
     else:
-        print_check(out, checked)
-    raise typer.Exit(exit_status(checked.verdict, expected=expect))
+        print_runs(out, checked)
+    raise typer.Exit(exit_status(checked.worst.verdict, expected=expect))

@@ -13,9 +13,11 @@ from engine.checks.modelled import MODELS, judge_as
 from engine.checks.verdict import Budget, Exceeded, Judgement, Violation
 from engine.checks.view import view_of
 from engine.errors import HistoryIncomplete, HistoryMalformed, StoreFull, UsageError
-from engine.histories.columns import History
-from engine.histories.mapping import read_mapping
-from engine.histories.reading import Reading, read_files
+from engine.histories.columns import MISSING, History
+from engine.histories.mapping import Mapping, read_mapping
+from engine.histories.reading import Reading, read_run
+from engine.histories.reading_runs import Run, runs_in
+from engine.histories.reading_source import NoHistory
 from engine.resident import memory_mb
 from engine.verdicts import Verdict
 from reports.checked import Checked, CheckedViolation
@@ -43,6 +45,12 @@ class Pictures:
             raise UsageError(
                 f"a figure cannot be written to '{self.figure}'", "name it .svg or .png"
             )
+
+    def check_one_of(self, runs: Sequence[Run]) -> None:
+        """UsageError where pictures are wanted and it is not clear of which run."""
+        if len(runs) > 1 and (self.html or self.figure):
+            first = ", ".join(map(str, runs[0].files[:1]))
+            raise UsageError(f"one picture of {len(runs)} runs", f"name one of them, like {first}")
 
     def draw(self, history: History, judgement: Judgement, title: str) -> None:
         """Write them, and say so."""
@@ -72,28 +80,66 @@ def check_files(
     budget_s: float,
     budget_mb: float,
     pictures: Pictures,
-) -> Checked:
-    """What can be said of the files; `unknown`, and why, where they cannot be read. UsageError."""
+) -> tuple[Checked, ...]:
+    """What can be said of each run in the files; of one that cannot be read: `unknown`. UsageError.
+
+    `budget_s` and `budget_mb` are for all of them together.
+    """
     pictures.check()
-    budget = Budget(budget_s, budget_mb)
-    names = tuple(map(str, files))
+    rules = None if mapping is None else read_mapping(mapping)
+    error_ns = None if clock_error_ms is None else round(clock_error_ms * NS_PER_MS)
+    asked = _Asked(rules, model, error_ns, Budget(budget_s, budget_mb), pictures)
+    runs = runs_in(files)
+    pictures.check_one_of(runs)
+    if len(runs) == 1:
+        return (_checked(runs[0], asked, tuple(map(str, files))),)
+    checked, strays = [], []
+    for run in runs:
+        try:
+            checked.append(_checked(run, asked, tuple(map(str, run.files))))
+        except NoHistory as error:
+            if run.named:
+                raise
+            strays.append(_skipped(str(error)))
+    return tuple(replace(each, limits=(*each.limits, *strays)) for each in checked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How every run is to be read, judged and drawn."""
+
+    rules: Mapping | None
+    model: str
+    clock_error_ns: int | None
+    budget: Budget
+    pictures: Pictures
+
+
+def _checked(run: Run, asked: _Asked, names: tuple[str, ...]) -> Checked:
+    budget = asked.budget
     started_s = perf_counter()
     try:
-        rules = None if mapping is None else read_mapping(mapping)
-        error_ns = None if clock_error_ms is None else round(clock_error_ms * NS_PER_MS)
         with progress(f"reading {', '.join(names[:3])}") as advance:
 
             def on_read(done: int, total: int, name: str) -> None:
                 advance(100 * done // max(1, total), 100, f"% of {name}")
                 budget.check()
 
-            reading = read_files(files, rules, clock_error_ns=error_ns, on_read=on_read)
+            reading = read_run(
+                run, asked.rules, clock_error_ns=asked.clock_error_ns, on_read=on_read
+            )
         loading_s = perf_counter() - started_s
-        judgement = _judged(reading, model, budget)
-    except (HistoryMalformed, HistoryIncomplete, Exceeded) as error:
+        judgement = _judged(reading, asked.model, budget)
+    except Exceeded as error:
+        return Checked(names, Verdict.UNKNOWN, limits=(str(error),), memory_mb=memory_mb())
+    except (HistoryMalformed, HistoryIncomplete) as error:
         return Checked(names, Verdict.UNKNOWN, cut=(str(error),), memory_mb=memory_mb())
-    pictures.draw(reading.history, judgement, ", ".join(names))
+    asked.pictures.draw(reading.history, judgement, ", ".join(names))
     return replace(_told(reading, judgement), files=names, loading_s=loading_s)
+
+
+def _skipped(why: str) -> str:
+    return f"a file that is no history is skipped: {why}"
 
 
 def _judged(reading: Reading, model: str, budget: Budget) -> Judgement:
@@ -110,6 +156,8 @@ def _judged(reading: Reading, model: str, budget: Budget) -> Judgement:
 
 def _told(reading: Reading, judgement: Judgement) -> Checked:
     history, log = reading.history, reading.history.log
+    undecided = judgement.verdict is Verdict.UNKNOWN and not reading.cut
+    unanswered = undecided and not history.complete
     made = {str(history.accounts[place]): -lost for place, lost in judgement.lost_on.items()}
     if judgement.count and not made:
         curves = view_of(history, judgement, calls_max=1).money
@@ -122,7 +170,7 @@ def _told(reading: Reading, judgement: Judgement) -> Checked:
         count=judgement.count,
         violations=tuple(_violation(history, each) for each in judgement.violations),
         passed=judgement.passed,
-        limits=(*limits(reading), *judgement.notes),
+        limits=(*limits(reading), *judgement.notes, *_ways_out(history) * undecided),
         cut=reading.cut,
         lost=judgement.lost,
         made=made,
@@ -131,6 +179,7 @@ def _told(reading: Reading, judgement: Judgement) -> Checked:
         rows=reading.rows,
         columns=reading.columns,
         ignored=reading.ignored,
+        unanswered=unanswered,
         judging_s=judgement.seconds,
         memory_mb=judgement.memory_mb,
     )
@@ -151,6 +200,18 @@ def _violation(history: History, violation: Violation) -> CheckedViolation:
     )
 
 
+def _ways_out(history: History) -> tuple[str, ...]:
+    """What somebody who knows more than the files could say."""
+    if not history.complete:
+        return (
+            "if everything that ever happened is in these files, calls that timed out included,"
+            " say so: complete = true under [file] in a mapping",
+        )
+    if (history.openings == MISSING).any():
+        return ("what accounts held at first is not known: a row of record = opening tells it",)
+    return ()
+
+
 def limits(reading: Reading) -> tuple[str, ...]:
     """What columns that are missing keep from being checked."""
     there = {*reading.columns}
@@ -161,4 +222,5 @@ def limits(reading: Reading) -> tuple[str, ...]:
         "every call is taken as answered ok: no column `outcome`": timed and "outcome" not in there,
         f"columns not read: {', '.join(reading.ignored)}": bool(reading.ignored),
     }
-    return tuple(sentence for sentence, holds in said.items() if holds)
+    told = (sentence for sentence, holds in said.items() if holds)
+    return (*told, *map(_skipped, reading.skipped))

@@ -103,3 +103,7 @@ def run(arguments: Sequence[str]) -> int:
     if status == EXIT_INTERRUPTED:
         err.print("interrupted; nothing is left running")
     return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    main()

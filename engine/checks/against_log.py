@@ -111,9 +111,10 @@ def _stray(asked: History, row: int, call: int, again: bool) -> Violation:
     log = asked.log
     assert log is not None
     account, amount = int(log.account[row]), int(log.amount[row])
-    kind = Kind(int(log.kind[row])).name.lower()
-    shown = "" if amount == MISSING else f" {money(abs(amount), asked.decimals)}"
-    who = f"{asked.operations[int(log.operation[row])]} ({kind}{shown})"
+    kind = Kind(int(log.kind[row]))
+    signed = amount if kind is Kind.CHANGE else abs(amount)
+    shown = "" if amount == MISSING else f" {money(signed, asked.decimals)}"
+    who = f"{asked.operations[int(log.operation[row])]} ({kind.name.lower()}{shown})"
     if again:
         anomaly, told = "applied twice", "stands in the log more than once"
     elif call < 0:

@@ -47,6 +47,7 @@ def check_arithmetic(settled: Settled, budget: Budget) -> Found:
         _told(settled, changed, lambda entry: _wrong(settled, of, entry)),
         _refusals(settled, of, short),
         _transfers(settled, of),
+        _repeated(settled, of),
     )
     return nothing_satisfied(together(*parts))
 
@@ -119,7 +120,8 @@ def _transfers(settled: Settled, of: Ints) -> Found:
     """Transfers that do not come to nothing: money made or lost between two accounts."""
     history = settled.history
     transfers = history.kind == Kind.TRANSFER
-    if not transfers.any():
+    # In the books of a single account every transfer has its other side elsewhere.
+    if not transfers.any() or len(history.accounts) == 1:
         return Found()
     known = settled.writes & (history.amount != MISSING)
     moved = np.where(known, history.amount, 0)
@@ -127,15 +129,46 @@ def _transfers(settled: Settled, of: Ints) -> Found:
     sums[np.diff(history.first) == 0] = 0
     written = np.bincount(of[known], minlength=history.calls)
     entries = np.bincount(of[settled.writes], minlength=history.calls)
-    whole = transfers & (entries > 0) & (written == entries)
-    # In the books of a single account every transfer has its other side elsewhere.
-    torn = (sums != 0) | (entries != 2) if len(history.accounts) > 1 else entries > 2
+    # Of effects that should not be, somebody has told already.
+    whole = transfers & (entries > 0) & (written == entries) & ~settled.extra
+    torn = (sums != 0) | (entries < 2)
     calls = np.flatnonzero(whole & torn)
     found = [
         _torn(settled, int(call), int(entries[call]), int(sums[call]))
         for call in calls[:VIOLATIONS_MAX]
     ]
     return Found(found, len(calls))
+
+
+def _repeated(settled: Settled, of: Ints) -> Found:
+    """Calls that changed one account more than once by the same amount, as `logged` says of rows.
+
+    By other amounts these are steps of one call, like a withdrawal and its fee.
+    """
+    history = settled.history
+    entries = np.flatnonzero(settled.writes & (history.amount != MISSING) & (history.amount != 0))
+    call, account, amount = of[entries], history.account[entries], history.amount[entries]
+    if (np.diff(call) != 0).all():
+        return Found()
+    order = np.lexsort((amount, account, call))
+    same = [np.diff(column[order]) == 0 for column in (call, account, amount)]
+    again = np.sort(entries[order[1:][np.logical_and.reduce(same)]])
+    found = [_again(settled, int(of[entry]), int(entry)) for entry in again[:VIOLATIONS_MAX]]
+    return Found(found, len(again))
+
+
+def _again(settled: Settled, call: int, entry: int) -> Violation:
+    history = settled.history
+    account, amount = int(history.account[entry]), int(history.amount[entry])
+    return Violation(
+        Break.MONEY,
+        "applied twice",
+        f"{shown_account(history, account)}: {named(history, call)} changed it more than once by"
+        f" {money(amount, history.decimals)}" + made_or_lost(amount, history.decimals),
+        settled.asked(call),
+        account,
+        amount,
+    )
 
 
 def _torn(settled: Settled, call: int, sides: int, amount: int) -> Violation:

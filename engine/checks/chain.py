@@ -4,7 +4,7 @@ Versions force the order on one account: the write of version v, then those who 
 write of v + 1. Where two writes claim one version, the one whose balance lived on counts as later.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,17 @@ def chains(settled: Settled) -> Chains:
     if not claims.any():
         return made
     return _linked(settled, order[_survivors_last(made)])
+
+
+def seen_by_version(settled: Settled, made: Chains) -> Settled:
+    """The same, where answers that name a version alone saw the balance which that version held."""
+    blind = ~made.writes & (made.before == MISSING) & (made.held != MISSING) & ~made.gaps
+    if not blind.any():
+        return settled
+    history, entries, held = settled.history, made.entry[blind], made.held[blind]
+    before, after = history.before.copy(), history.after.copy()
+    before[entries] = after[entries] = held
+    return replace(settled, history=replace(history, before=before, after=after))
 
 
 def _in_order(settled: Settled, entries: Ints) -> Ints:

@@ -56,11 +56,8 @@ class _Part:
 
 
 def _stands(part: _Part, violation: Violation) -> bool:
-    return RULES.get(violation.anomaly, _explained_by_a_row)(part, violation)
-
-
-def _explained_by_a_row(part: _Part, violation: Violation) -> bool:
-    return False
+    stands = STANDS.get(violation.anomaly)
+    return stands is not None and stands(part, violation)
 
 
 def _by_itself(part: _Part, violation: Violation) -> bool:
@@ -69,7 +66,7 @@ def _by_itself(part: _Part, violation: Violation) -> bool:
     return (
         not refused.any()
         or violation.anomaly.startswith("forgotten key")
-        or (_in_whole_calls(part, violation))
+        or _in_whole_calls(part, violation)
     )
 
 
@@ -95,13 +92,6 @@ def _by_version(part: _Part, violation: Violation) -> bool:
     return bool(whole.all() if violation.account < 0 else whole[violation.account])
 
 
-def _by_version_and_time(part: _Part, violation: Violation) -> bool:
-    """A first attempt under the same key may be missing, which began in time."""
-    return _by_version(part, violation) and bool(
-        (part.history.key[list(violation.calls)] < 0).all()
-    )
-
-
 def _of_a_known_write(part: _Part, violation: Violation) -> bool:
     """The last call saw a version whose write is there, and left something else."""
     history, account = part.history, violation.account
@@ -116,8 +106,9 @@ def _of_a_known_write(part: _Part, violation: Violation) -> bool:
 
 _Rule = Callable[[_Part, Violation], bool]
 
-# Everything that judges say, and when it stands.
-RULES: Mapping[str, _Rule] = {
+CYCLES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item", "write skew")
+# What judges say that may stand, and when. With EXPLAINED this is all that they say.
+STANDS: Mapping[str, _Rule] = {
     "arithmetic": _by_itself,
     "overdraft": _by_itself,
     "wrong answer": _by_itself,
@@ -132,28 +123,19 @@ RULES: Mapping[str, _Rule] = {
     "lost update": _by_version,
     "broken chain": _by_version,
     "stale read": _by_version,
-    "order violation": _by_version_and_time,
-    **dict.fromkeys(
-        ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item", "write skew"), _by_version
-    ),
-    **dict.fromkeys(
-        (
-            *("G0-realtime", "G1c-realtime", "G-single-realtime", "G-nonadjacent-realtime"),
-            *("G2-item-realtime", "write skew-realtime", "lost update-realtime"),
-        ),
-        _by_version_and_time,
-    ),
-    # A write, an attempt, a question for it, the log's row of it or a step of it may be missing.
-    **dict.fromkeys(
-        (
-            *("missing version", "wrong balance", "no order", "forgotten", "never asked"),
-            *("refused yet applied", "early answer-realtime"),
-            *("boundary: unlock before commit", "boundary: snapshot before lock"),
-            *("boundary: cache before commit", "boundary: release by a non-owner"),
-        ),
-        _explained_by_a_row,
-    ),
+    **dict.fromkeys(CYCLES, _by_version),
 }
+EXPLAINED = frozenset(
+    {
+        # by a write, by who asked for it, by its row in the log, or by a step in it;
+        *("missing version", "wrong balance", "no order", "forgotten", "never asked"),
+        *("boundary: unlock before commit", "boundary: snapshot before lock"),
+        *("boundary: cache before commit", "boundary: release by a non-owner"),
+        # by a first attempt, which began in time, or was granted.
+        *("order violation", "early answer-realtime", "refused yet applied"),
+        *(f"{cycle}-realtime" for cycle in CYCLES),
+    }
+)
 
 
 def _known_versions(history: History) -> tuple[Mask, Ints]:
@@ -164,12 +146,12 @@ def _known_versions(history: History) -> tuple[Mask, Ints]:
     writes = ~np.isin(history.kind, (Kind.BALANCE, Kind.CHECK))[history.call_of_entry()[rows]]
     doubtful = np.zeros(len(history.accounts), np.bool_)
     doubtful[account[version == MISSING]] = True
+    # Of attempts under one key the first, or the one that the log knows, may be missing.
+    doubtful[account[(history.key >= 0)[history.call_of_entry()[rows]]]] = True
     if log is not None:
         if not history.calls and (log.version == MISSING).all():
             # The rows of a log by itself have an order without versions.
             return ~doubtful, np.empty((2, 0), np.int64)
-        # The attempt that the log knows of may be missing, beside another one under its key.
-        doubtful[account[(history.key >= 0)[history.call_of_entry()[rows]]]] = True
         writes = np.concatenate((writes, np.ones(len(log), np.bool_)))
         account, version = np.append(account, log.account), np.append(version, log.version)
     known = version != MISSING
@@ -181,4 +163,6 @@ def _known_versions(history: History) -> tuple[Mask, Ints]:
     # What an account opened with says nothing of what was found behind missing versions.
     joined = (history.openings == MISSING) | (history.opening_versions == lowest - 1)
     whole = ~doubtful & joined & (told > 0) & (highest - lowest + 1 == told)
-    return np.asarray(whole), pairs
+    touched = np.zeros(len(told), np.bool_)
+    touched[history.account] = touched[account] = True
+    return np.asarray(whole | ~touched), pairs

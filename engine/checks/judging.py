@@ -16,7 +16,7 @@ from engine.checks.against_log import check_against_log
 from engine.checks.anomalies import check_graph
 from engine.checks.arithmetic import check_arithmetic
 from engine.checks.boundaries import check_boundaries
-from engine.checks.chain import Chains, chains
+from engine.checks.chain import Chains, chains, seen_by_version
 from engine.checks.links import check_links
 from engine.checks.searched import SEARCHES, for_search, renamed, searches
 from engine.checks.settle import Settled, settle
@@ -76,32 +76,19 @@ class _Run:
         self.lost = self.attempt("totals", lambda: lost_on(settled))
         if self.history.events is not None and len(self.history.events.call):
             self._layer(BOUNDARIES, lambda: check_boundaries(self.history, self.budget))
-        self._layer(ARITHMETIC, lambda: check_arithmetic(settled, self.budget))
         try:
             made = chains(settled)
         except CannotSay as reason:
             self.notes.append(f"no versions to go by: {reason}")
-            self._layer(
-                LEDGER,
-                lambda: together(
-                    settled.keys,
-                    check_against_log(settled, self.budget),
-                    check_totals(settled),
-                ),
-            )
+            self._layer(ARITHMETIC, lambda: check_arithmetic(settled, self.budget))
+            self._ledger(settled, lambda: check_totals(settled))
             self._search(settled, decides=True)
-            return
-        self._versioned(settled, made)
+        else:
+            self._versioned(seen_by_version(settled, made), made)
 
     def _versioned(self, settled: Settled, made: Chains) -> None:
-        self._layer(
-            LEDGER,
-            lambda: together(
-                settled.keys,
-                check_against_log(settled, self.budget),
-                check_links(settled, made, self.budget),
-            ),
-        )
+        self._layer(ARITHMETIC, lambda: check_arithmetic(settled, self.budget))
+        self._ledger(settled, lambda: check_links(settled, made, self.budget))
         invoked = settled.history.invoked
         timed = not len(invoked) or bool((invoked != MISSING).any())
         if timed:
@@ -115,6 +102,14 @@ class _Run:
         if unplaced:
             self.notes.append(f"answers without a version, judged by balances alone: {unplaced:,}")
             self._search(settled, decides=False)
+
+    def _ledger(self, settled: Settled, rest: Callable[[], Found]) -> None:
+        """Keys and the log may be broken where links, or totals, leave something open."""
+        log = self.attempt(LEDGER, lambda: check_against_log(settled, self.budget))
+        ends = self.attempt(LEDGER, rest)
+        parts = [settled.keys, *(each for each in (log, ends) if each is not None)]
+        if len(parts) == 3 or any(part.count for part in parts):
+            self._layer(LEDGER, lambda: together(*parts))
 
     def _graph(self, settled: Settled, made: Chains, *, timed: bool) -> Found:
         found = check_graph(settled, made, self.budget)
@@ -163,7 +158,9 @@ class _Run:
     def _layer(self, name: str, layer: Callable[[], Found], *, decides: bool = True) -> None:
         found = self.attempt(name, layer, decides=decides)
         if found is not None:
-            self.found[name] = self._untold(found)
+            found = self._untold(found)
+            # Searches infer versions for a graph of their own, where there was one already.
+            self.found[name] = together(*filter(None, (self.found.get(name), found)))
             self.notes += found.notes
 
     def _untold(self, found: Found) -> Found:
@@ -217,7 +214,13 @@ class _Run:
         lost = [name for name in SEARCHES if name in broken]
         if any(self.found[name].level is None for name in lost):
             return None
-        return min(levels, default=None) if broken or not self.undecided else None
+        lowest = min(levels, default=None)
+        if self.undecided and lowest is not Level.NONE:
+            # Of what did not run to its end, nobody knows what it would have found.
+            return None
+        # Where lock and transaction disagree, the order of the calls may yet be right.
+        out_of_order = lowest is Level.STRICT_SERIALIZABLE and set(broken) - {BOUNDARIES}
+        return None if out_of_order else lowest
 
 
 def _undecided_by(tried: Sequence[str], budget: Budget) -> str:

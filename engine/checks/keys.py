@@ -5,7 +5,7 @@ invocation (where the log tells which attempt it was, that one's) and the first 
 operation id are attempts at one operation as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,9 @@ def one_effect_per_key(history: History, attempted: Mask, ended: Ints, logged: M
     once[members[apart]] = members[leader[apart]]
     operation, invoked = history.operation.copy(), history.invoked.copy()
     completed = history.completed.copy()
-    invoked[members[starts]] = np.minimum.reduceat(history.invoked[members], starts)
+    # An attempt at something else is no earlier attempt at this: it would have the key.
+    mine = np.where(differ, FOREVER, history.invoked[members])
+    invoked[members[starts]] = np.minimum.reduceat(mine, starts)
     completed[members[starts]] = until[starts]
     # The effect is that of the attempt which the log knows, whoever was answered first.
     known = in_log & (~follows | ~in_log[leader]) & ~apart
@@ -195,6 +197,25 @@ def check_keys(
     level = Level.NONE if len(twice) or late.saw.any() else Level.SERIALIZABLE
     keys = Found(found[:VIOLATIONS_MAX], count, level if count else None)
     return keys, late.refused[late.open_ended]
+
+
+def check_log_keys(history: History, extra: Mask) -> tuple[Found, Mask]:
+    """What is wrong with the keys of an operation log by itself, and the effects that are too many.
+
+    Its operations are effects, the first of a key by version. Those in `extra` were told of.
+    """
+    effects = np.flatnonzero((history.key >= 0) & ~extra)
+    row = history.first[effects]
+    effects = effects[np.lexsort((row, history.version[row], history.key[effects]))]
+    again = np.flatnonzero(history.key[effects[1:]] == history.key[effects[:-1]]) + 1
+    once = np.searchsorted(history.key[effects], history.key[effects[again]])
+    too_many = np.zeros(history.calls, np.bool_)
+    too_many[effects[again]] = True
+    told = [
+        replace(_applied_twice(history, int(effects[first]), int(effects[next])), calls=())
+        for first, next in zip(once[:VIOLATIONS_MAX], again[:VIOLATIONS_MAX], strict=True)
+    ]
+    return Found(told, len(again), Level.NONE if told else None), too_many
 
 
 def _unseen(history: History, calls: Ints) -> Mask:

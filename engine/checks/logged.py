@@ -11,6 +11,7 @@ from engine.histories.columns import (
     MISSING,
     History,
     Ints,
+    Log,
 )
 from engine.recording import Ended, Kind
 
@@ -49,7 +50,7 @@ def match_rows(settled: History, asked: History, happened: Mask) -> tuple[Ints, 
     again = np.zeros(len(log), np.bool_)
     again[found] = row[entry[found]] != found
     left = np.flatnonzero(((entry < 0) | again) & ~_before_the_history(asked))
-    again[left] |= _repeats(log.operation[left], log.account[left])
+    again[left] |= _repeats(log, left)
     left = left[np.lexsort((log.operation[left], again[left]))]
     asked_of = np.full(len(asked.operations), -1)
     changes = np.flatnonzero(asked.kind > Kind.CHECK)
@@ -86,12 +87,25 @@ def _entries_of(history: History, call: Ints, account: Ints) -> Ints:
     return entry
 
 
-def _repeats(operation: Ints, account: Ints) -> Mask:
-    """Which of these are not the first of their operation and account."""
-    order = np.lexsort((account, operation))
-    repeats = np.zeros(len(order), np.bool_)
-    operation, account = operation[order], account[order]
-    repeats[order[1:]] = (operation[1:] == operation[:-1]) & (account[1:] == account[:-1])
+def _repeats(log: Log, rows: Ints) -> Mask:
+    """Which of these rows tell again what their operation did to their account.
+
+    An operation may change an account in several steps, like a withdrawal and its fee, each by
+    another amount and from where the one before ended. Else it was applied more than once.
+    """
+    operation, account, version = log.operation[rows], log.account[rows], log.version[rows]
+    repeats = np.zeros(len(rows), np.bool_)
+    order = np.lexsort((version, account, operation))
+    earlier, later = order[:-1], order[1:]
+    same = (operation[later] == operation[earlier]) & (account[later] == account[earlier])
+    left, found = log.after[rows[earlier]], log.before[rows[later]]
+    step = (version[later] == version[earlier] + 1) & (found == left)
+    repeats[later] = same & ~step
+    amount = log.amount[rows]
+    order = np.lexsort((version, amount, account, operation))
+    earlier, later = order[:-1], order[1:]
+    same = (operation[later] == operation[earlier]) & (account[later] == account[earlier])
+    repeats[later] |= same & (amount[later] == amount[earlier])
     return repeats
 
 
@@ -101,6 +115,8 @@ def _before_the_history(history: History) -> Mask:
     assert log is not None
     opening, version = history.openings[log.account], history.opening_versions[log.account]
     opened = (log.kind == Kind.OPEN) & (log.version == MISSING)
+    # Whoever knows the opening balance, but not its version, means the one that this row left.
+    opened |= (log.kind == Kind.OPEN) & (version == MISSING) & (log.after == opening)
     known = (version != MISSING) & (log.version != MISSING) & (log.version <= version)
     return np.asarray((opening != MISSING) & (opened | known))
 
@@ -128,7 +144,7 @@ def append_rows(
         "kind": log.kind[lead],
         "ended": _all(lead, 0),
         "code": _all(lead, 0),
-        "key": _all(lead, -1),
+        "key": _all(lead, -1) if asked.calls or asked.log_keys is None else asked.log_keys[lead],
         "invoked": np.where(known, asked.invoked[called], MISSING)
         if asked.calls
         else _all(lead, MISSING),

@@ -44,6 +44,7 @@ _Balances = tuple[int, ...]
 
 def check_search(history: History, budget: Budget) -> Found:
     """Judge each group of accounts that calls connect. Raises CannotSay and Exceeded."""
+    budget.check()
     demand_order(history)
     found = together(*(_check(history, accounts, budget) for accounts in _groups(history)))
     # Groups that have an order say nothing of the level of those that have none.

@@ -34,7 +34,8 @@ def for_search(settled: Settled, *, contested: bool) -> tuple[History, Ints]:
     the key of a refusal that must come before its key's effect is an account of its own: there is
     nothing on it until that effect.
     """
-    asked, history, calls = settled.source, settled.history, settled.calls
+    asked = settled.source
+    history, calls = _as_told(settled)
     if len(settled.undecided):
         mask = np.zeros(asked.calls, np.bool_)
         mask[settled.undecided] = True
@@ -50,6 +51,30 @@ def for_search(settled: Settled, *, contested: bool) -> tuple[History, Ints]:
     if (order[1:] > order[:-1]).all():
         return history, calls
     return _ordered(history, order), calls[order]
+
+
+def _as_told(settled: Settled) -> tuple[History, Ints]:
+    """Without what the arithmetic found wrong with calls by themselves: a search finds the rest.
+
+    A change counts as what it found and left. What changed nothing is left out.
+    """
+    history, of = settled.history, settled.history.call_of_entry()
+    seen = (history.before != MISSING) & (history.after != MISSING)
+    moved = history.after - history.before
+    short = (history.before != MISSING) & (history.before < history.need)
+    odd = settled.writes & seen & ((history.amount != moved) | short)
+    refused = history.ended == Ended.REFUSED
+    unfit = ~settled.writes & (seen & (moved != 0) | short & ~refused[of])
+    lacking = short | ((history.before == MISSING) & (history.need != 0))
+    covered = refused & (np.bincount(of[lacking], minlength=history.calls) == 0)
+    left_out = covered | (np.bincount(of[unfit], minlength=history.calls) > 0)
+    if odd.any():
+        # A change that is not unbelievable needs nothing.
+        amount, need = np.where(odd, moved, history.amount), np.where(odd, 0, history.need)
+        history = replace(history, amount=amount, need=need)
+    if not left_out.any():
+        return history, settled.calls
+    return history.keep(~left_out), settled.calls[~left_out]
 
 
 def _joined(history: History, more: History) -> History:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.checks.keys import Attempts, check_keys, one_effect_per_key
+from engine.checks.keys import Attempts, check_keys, check_log_keys, one_effect_per_key
 from engine.checks.logged import Rows, append_rows, match_rows
 from engine.checks.verdict import Found
 from engine.errors import SystemFault
@@ -107,6 +107,9 @@ def settle(history: History) -> Settled:
     undecided = np.flatnonzero(open_ended)
     told = _told(history, kept, settled)
     keys, contested = check_keys(told, short & ~asks, happened | open_ended, attempts)
+    if not history.calls:
+        keys, too_many = check_log_keys(settled, extra)
+        extra |= too_many
     return Settled(
         history=settled,
         calls=calls,
@@ -171,8 +174,13 @@ def _opened_before(history: History) -> Mask:
     opens = np.asarray(history.kind == Kind.OPEN)
     if not opens.any():
         return opens
-    opening = history.openings[history.account] != MISSING
-    behind = opening & (history.version <= history.opening_versions[history.account])
+    opening, version = (
+        column[history.account] for column in (history.openings, history.opening_versions)
+    )
+    left = np.where(history.after == MISSING, history.amount, history.after)
+    # An opening balance without a version is the one that was opened with.
+    behind = np.where(version == MISSING, left == opening, history.version <= version)
+    behind &= opening != MISSING
     calls = np.bincount(history.call_of_entry()[behind], minlength=history.calls)
     return np.asarray(opens & (calls > 0))
 

@@ -32,7 +32,10 @@ def named(history: History, call: int) -> str:
     """An operation as sentences name it first: `w7 (withdraw 5.00)`."""
     kind = Kind(int(history.kind[call]))
     first, after_last = int(history.first[call]), int(history.first[call + 1])
-    amounts = {abs(int(amount)) for amount in history.amount[first:after_last]} - {0, -MISSING}
+    amounts = {int(amount) for amount in history.amount[first:after_last]} - {0, MISSING}
+    if kind is not Kind.CHANGE:
+        # The kind tells which way the money went.
+        amounts = {abs(amount) for amount in amounts}
     if kind is Kind.CHECK:
         amounts = {int(need) for need in history.need[first:after_last]} - {MISSING}
     shown = f" {money(amounts.pop(), history.decimals)}" if len(amounts) == 1 else ""

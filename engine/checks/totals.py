@@ -33,14 +33,15 @@ def lost_on(settled: Settled) -> Ints:
 def check_totals(settled: Settled) -> Found:
     """Each account must hold what it opened with and all that was granted, in whatever order."""
     lost = lost_on(settled)
-    wrong = np.flatnonzero((lost != 0) & (lost != MISSING))
-    found = [_told(settled, int(at), int(lost[at])) for at in wrong[:VIOLATIONS_MAX]]
+    wrong, holds = np.flatnonzero((lost != 0) & (lost != MISSING)), _holds(settled)
+    found = [
+        _told(settled, int(at), int(holds[at]), int(lost[at])) for at in wrong[:VIOLATIONS_MAX]
+    ]
     return nothing_satisfied(Found(found, len(wrong)))
 
 
-def _told(settled: Settled, account: int, lost: int) -> Violation:
-    history = settled.history
-    final, digits = int(history.finals[account]), history.decimals
+def _told(settled: Settled, account: int, final: int, lost: int) -> Violation:
+    history, digits = settled.history, settled.history.decimals
     return Violation(
         Break.MONEY,
         "wrong balance",
@@ -62,5 +63,7 @@ def _holds(settled: Settled) -> Ints:
     order = np.lexsort((version, account))
     last = order[np.append(np.diff(account[order]) != 0, True)]
     after = history.after[open_ended[last]]
-    holds[account[last]] = np.where(version[last] == MISSING, MISSING, after)
+    holds[account[last]] = after
+    # Where one change has no version, nobody knows which was the last.
+    holds[account[version == MISSING]] = MISSING
     return holds

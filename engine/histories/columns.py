@@ -74,7 +74,8 @@ class History:
     left, and the version it wrote, or saw where nothing was changed. MISSING where unknown.
 
     `openings`, `opening_versions`, `finals`, `final_versions`: per account, MISSING where unknown.
-    `log`: the operation log in the end, None where unknown. `complete`: the final phase (drain,
+    `log`: the operation log in the end, None where unknown; `log_keys`: for each of its rows the
+    number of an idempotency key, -1 is none (None where no row has one). `complete`: the final phase (drain,
     read all balances and the log) ended; else what is not in the log may still happen.
     `decimals`: how many digits of the money stand behind the point. `clocks` names the clocks.
     """
@@ -104,6 +105,7 @@ class History:
     finals: Ints
     final_versions: Ints
     log: Log | None = None
+    log_keys: Ints | None = None
     events: Events | None = None
     complete: bool = False
     decimals: int = 2

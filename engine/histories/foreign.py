@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.errors import HistoryMalformed
+from engine.errors import HistoryMalformed, UsageError
 from engine.histories.columns import MISSING, Ints
 from engine.histories.foreign_values import Read, read_money, read_times, read_whole, rescaled
 from engine.histories.mapping import COLUMNS, EXTRA, KINDS, MONEY, OTHERS, OUTCOMES, TIMES, Mapping
@@ -93,7 +93,7 @@ class _Reading:
 def translated(rows: pa.Table, mapping: Mapping) -> Part:
     """Rows of theirs (columns of text, or typed) as ours, up to the first that cannot be read.
 
-    HistoryMalformed where a column cannot be read at all.
+    HistoryMalformed where a column cannot be read at all, UsageError where [signs] has none.
     """
     kept = _kept(rows, mapping.only)
     reading = _Reading(rows if len(kept) == len(rows) else rows.take(kept), mapping)
@@ -224,7 +224,7 @@ def _sign(reading: _Reading) -> None:
     if signs := reading.mapping.signs:
         ours = "sign" if reading.has("sign") else "kind"
         if not reading.has(ours):
-            raise HistoryMalformed("[signs] needs a column `sign` or `kind`", "see docs/check.md")
+            raise UsageError("[signs] needs a column `sign` or `kind`", "see docs/check.md")
         words = reading.text(ours)
         minus, plus = (_is(words, [w for w, s in signs.items() if s == sign]) for sign in "-+")
         way_out = f"its sign is not known; see [signs] ({', '.join(signs)})"

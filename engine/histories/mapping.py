@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct, field
 
-from engine.errors import HistoryMalformed
+from engine.errors import UsageError
 from engine.recording import Ended, Kind
 
 # What `table.history_from_table` takes, and what is turned into it: `debit` and `credit` are what
@@ -107,11 +107,11 @@ class Mapping(Struct, frozen=True):
 
 
 def read_mapping(path: Path) -> Mapping:
-    """The mapping in a file. HistoryMalformed says what is wrong in it, and what is known."""
+    """The mapping in a file. UsageError says what is wrong in it, and what is known."""
     try:
         return parse_mapping(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise HistoryMalformed(f"mapping {path} cannot be read: {error}") from error
+        raise UsageError(f"mapping {path} cannot be read: {error}", "name another") from error
 
 
 def parse_mapping(text: str, name: str = "mapping") -> Mapping:
@@ -119,7 +119,7 @@ def parse_mapping(text: str, name: str = "mapping") -> Mapping:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise HistoryMalformed(f"{name} is no TOML: {error}", "see docs/check.md") from error
+        raise UsageError(f"{name} is no TOML: {error}", "see docs/check.md") from error
     _known(raw, _fields(Mapping), name, "section")
     for section, kind in (("money", Money), ("times", Times), ("file", File)):
         _known(raw.get(section, {}), _fields(kind), f"{name}, [{section}]", "key")
@@ -128,7 +128,7 @@ def parse_mapping(text: str, name: str = "mapping") -> Mapping:
     try:
         mapping = msgspec.convert(raw, Mapping)
     except msgspec.ValidationError as error:
-        raise HistoryMalformed(f"{name}: {error}", _way_out(str(error))) from error
+        raise UsageError(f"{name}: {error}", _way_out(str(error))) from error
     for word, outcome in mapping.outcomes.items():
         _known({outcome.partition(":")[0]: ""}, OUTCOMES, f"{name}, [outcomes] {word!r}", "outcome")
     return mapping
@@ -147,12 +147,12 @@ def _fields(kind: type[Struct]) -> tuple[str, ...]:
 
 
 def _known(given: Any, known: tuple[str, ...], where: str, what: str) -> None:
-    """HistoryMalformed for the first key of `given` that is not known."""
+    """UsageError for the first key of `given` that is not known."""
     if not isinstance(given, Named):
-        raise HistoryMalformed(f"{where} is {given!r}", "write it as a section, [name]")
+        raise UsageError(f"{where} is {given!r}", "write it as a section, [name]")
     for key in given:
         if key not in known:
             near = get_close_matches(key, known, 1)
             meant = f"did you mean {near[0]!r}? " if near else ""
             way_out = f"{meant}known: {', '.join(known)}"
-            raise HistoryMalformed(f"{where}: no {what} {key!r}", way_out)
+            raise UsageError(f"{where}: no {what} {key!r}", way_out)

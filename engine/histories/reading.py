@@ -13,9 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.errors import HistoryMalformed
+from engine.errors import HistoryMalformed, UsageError
 from engine.histories.columns import History
-from engine.histories.folder import is_recorded, recorded_in
+from engine.histories.folder import recorded_in
 from engine.histories.foreign import Part, present, translated
 from engine.histories.layout import SCHEMA
 from engine.histories.mapping import COLUMNS, Mapping
@@ -23,11 +23,10 @@ from engine.histories.reading_csv import csv_header, csv_parts
 from engine.histories.reading_lines import line_parts
 from engine.histories.reading_merge import FileRows, is_complete, merged, with_one_clock
 from engine.histories.reading_parquet import MAGIC, open_parquet, parquet_parts
-from engine.histories.reading_source import Cut, OnRead, Source, line_of
+from engine.histories.reading_runs import Run, cannot_open, runs_in
+from engine.histories.reading_source import Cut, NoHistory, OnRead, Source, line_of
 from engine.histories.table import history_from_table
 
-SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".log")
-FILES_MAX = 1_000
 ROWS_MAX = 200_000_000
 _WAY_OUT = "docs/check.md says what a history holds"
 
@@ -37,7 +36,8 @@ class Reading:
     """A history, and what was made of the files that it was read from.
 
     `columns` are ours that were found, `ignored` theirs that were not read. `cut` says why it is
-    not whole; with any of it, the best that can be said is `unknown`.
+    not whole; with any of it, the best that can be said is `unknown`. `skipped` says which
+    files of a folder are none, and why.
     """
 
     history: History
@@ -46,6 +46,7 @@ class Reading:
     columns: tuple[str, ...]
     ignored: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def read_files(
@@ -55,61 +56,74 @@ def read_files(
     clock_error_ns: int | None = None,
     on_read: OnRead = lambda done, total, name: None,
 ) -> Reading:
-    """One history from files and folders of them.
+    """One history from files and folders of them; as `read_run`. UsageError for several runs."""
+    runs = runs_in(paths)
+    if len(runs) > 1:
+        first, second = (run.files[0] for run in runs[:2])
+        raise UsageError(
+            f"{first} and {second} are different runs, no one history", "read one after the other"
+        )
+    return read_run(runs[0], mapping, clock_error_ns=clock_error_ns, on_read=on_read)
+
+
+def read_run(
+    run: Run,
+    mapping: Mapping | None = None,
+    *,
+    clock_error_ns: int | None = None,
+    on_read: OnRead = lambda done, total, name: None,
+) -> Reading:
+    """One history from the files of a run; those found in a folder that are none are skipped.
 
     `clock_error_ns`: by how much the clocks of several files may differ; intervals are widened by
     it, and all calls then stand on one clock. HistoryMalformed and HistoryIncomplete if nothing
-    can be read. `on_read` hears of progress; what it raises ends the reading.
+    can be read; UsageError where the mapping is of other files; NoHistory where a file that is
+    none was named, or nothing else is there. `on_read` hears of progress; what it raises ends the reading.
     """
     mapping = mapping or Mapping()
-    try:
-        files = files_in(paths)
-        read = [_read_file(path, mapping, on_read) for path in files]
-    except OSError as error:
-        raise HistoryMalformed(f"{error.filename} cannot be read ({error.strerror})") from error
+    read, skipped = _read_all(run, mapping, on_read)
     table, decimals = merged(read, newest_first=mapping.file.order == "newest-first")
     if clock_error_ns is not None:
         table = with_one_clock(read, table, clock_error_ns)
     if not len(table):
-        raise HistoryMalformed(f"{', '.join(map(str, paths))}: no rows", _WAY_OUT)
+        raise HistoryMalformed(f"{', '.join(map(str, run.files))}: no rows", _WAY_OUT)
     return Reading(
         history_from_table(table, decimals=decimals, complete=is_complete(read, table)),
-        tuple(map(str, files)),
+        tuple(str(file.path) for file in read),
         len(table),
         tuple(name for name in COLUMNS if any(name in file.columns for file in read)),
         tuple(dict.fromkeys(chain.from_iterable(file.ignored for file in read))),
         tuple(file.cut for file in read if file.cut),
+        skipped,
     )
 
 
-def files_in(paths: Sequence[Path]) -> list[Path]:
-    """The files that `paths` name, those in folders sorted by name. HistoryMalformed.
-
-    A folder into which processes recorded is one of them, as it is.
-    """
-    found = []
-    for path in paths:
-        plain = is_recorded(path) or not path.is_dir()
-        inside = [path] if plain else sorted(p for p in path.iterdir() if _may_be(p))
-        if not inside:
-            raise HistoryMalformed(
-                f"{path} is a folder without histories", f"known: {', '.join(SUFFIXES)}, also .gz"
-            )
-        found += inside
-    if len(found) > FILES_MAX:
-        raise HistoryMalformed(f"{len(found)} files are too many", f"at most {FILES_MAX}")
-    return found
-
-
-def _may_be(path: Path) -> bool:
-    return path.is_file() and path.name.removesuffix(".gz").endswith(SUFFIXES)
+def _read_all(
+    run: Run, mapping: Mapping, on_read: OnRead
+) -> tuple[list[FileRows], tuple[str, ...]]:
+    """The rows of each file, and why those of others are not among them."""
+    read: list[FileRows] = []
+    strays: list[NoHistory] = []
+    for path in run.files:
+        try:
+            read.append(_read_file(path, mapping, on_read))
+        except NoHistory as error:
+            if path in run.named:
+                raise
+            strays.append(error)
+        except OSError as error:
+            # Only what opens a file names it.
+            if error.filename is not None:
+                raise cannot_open(error) from error
+            raise HistoryMalformed(f"{path} cannot be read ({error})", "copy it again") from error
+    if not read:
+        raise strays[0]
+    return read, tuple(map(str, strays))
 
 
 def _read_file(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
     if path.is_dir():
         return _read_recorded(path)
-    if not path.is_file():
-        raise HistoryMalformed(f"{path} is no file", "name a file that is there, or a folder")
     if not path.stat().st_size:
         raise HistoryMalformed(f"{path} is empty", _WAY_OUT)
     with path.open("rb") as file:
@@ -177,18 +191,26 @@ def _read_text(path: Path, mapping: Mapping, on_read: OnRead) -> FileRows:
 
 
 def _name(read: FileRows, names: list[str], mapping: Mapping) -> None:
-    """Note which columns there are. HistoryMalformed if one is missing that is needed."""
+    """Note which columns there are. UsageError if one is missing that is needed.
+
+    NoHistory if there is none that could be read: any other file may be one of a wrong mapping.
+    """
     there = {*names, *(name.partition(".")[0] for name in names)}
-    needed = [*mapping.columns.values(), *mapping.only]
-    missing = [name for name in needed if name not in there and name.partition(".")[0] not in there]
-    if missing:
-        raise HistoryMalformed(
-            f"{read.path} has no column {missing[0]!r}, which the mapping names",
+
+    def has(name: str) -> bool:
+        return name in there or name.partition(".")[0] in there
+
+    kind = UsageError if any(map(has, mapping.wanted())) else NoHistory
+    needed = (*mapping.columns.values(), *mapping.only)
+    missing = next((name for name in needed if not has(name)), None)
+    if missing is not None:
+        raise kind(
+            f"{read.path} has no column {missing!r}, which the mapping names",
             f"its columns are {', '.join(names)}",
         )
     read.columns = present(names, mapping)
     if "account" not in read.columns:
-        raise HistoryMalformed(
+        raise kind(
             f"{read.path}: no column {mapping.theirs('account')!r} names the account",
             f"map one of {', '.join(names)}, or a constant; see docs/check.md",
         )

@@ -10,7 +10,7 @@ import pyarrow.csv as pacsv
 
 from engine.errors import HistoryMalformed
 from engine.histories.mapping import File
-from engine.histories.reading_source import Cut, Source, line_of
+from engine.histories.reading_source import Cut, NoHistory, Source, line_of
 
 BLOCK_BYTES = 1 << 24
 # What stands for nothing, as databases and pandas write it.
@@ -28,10 +28,10 @@ class Header:
 
 
 def csv_header(source: Source, rules: File) -> Header:
-    """The header of a CSV file. HistoryMalformed where there is none."""
+    """The header of a CSV file. NoHistory where there is none, HistoryMalformed."""
     lines = source.head.decode(errors="ignore").splitlines()[rules.skip :]
     if not lines or not lines[0].strip():
-        raise HistoryMalformed(
+        raise NoHistory(
             f"{source.path} has no header", "its first line names the columns; see docs/check.md"
         )
     delimiter = rules.delimiter or max(_DELIMITERS, key=lines[0].count)

@@ -51,6 +51,17 @@ def open_parquet(path: Path) -> ParquetRows:
     return ParquetRows(path, file, names, said["decimals"], said["complete"], clocks)
 
 
+def is_own(path: Path) -> bool:
+    """Whether this is a whole Parquet file that walletrace wrote: a run. OSError."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            return False
+    try:
+        return METADATA in (pq.read_metadata(path).metadata or {})
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
 def parquet_parts(rows: ParquetRows, wanted: Sequence[str], on_read: OnRead) -> Iterator[Any]:
     """Tables of the columns `wanted`; last, if not all could be read, a Cut."""
     columns = [name for name in wanted if name.partition(".")[0] in rows.names]

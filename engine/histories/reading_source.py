@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.errors import HistoryMalformed
+from engine.errors import UsageError
 from engine.histories.mapping import File
 
 # (bytes of the file read, its size, its name); whoever is asked may raise, and reading ends.
@@ -26,10 +26,14 @@ class Cut(NamedTuple):
     reason: str
 
 
+class NoHistory(UsageError):
+    """A file that has none of the columns that are read."""
+
+
 class Source(io.RawIOBase):
     """One file's text, unpacked, as UTF-8. What cannot be read ends it, and `cut` says so.
 
-    HistoryMalformed for an encoding that is none, or another one from the first byte on.
+    UsageError for an encoding that is none.
     """
 
     def __init__(self, path: Path, on_read: OnRead, encoding: str = "utf-8") -> None:
@@ -116,7 +120,7 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
         return codecs.getincrementaldecoder("utf-8-sig" if plain else encoding)()
     except LookupError as error:
-        raise HistoryMalformed(f"[file] encoding: {error}", "like utf-8 or cp1252") from error
+        raise UsageError(f"[file] encoding: {error}", "like utf-8 or cp1252") from error
 
 
 def line_of(path: Path, rules: File, row: int, delimiter: str | None) -> int:

@@ -95,6 +95,7 @@ def history_from_table(table: pa.Table, *, decimals: int = 2, complete: bool = F
         codes=names["code"],
         clocks=clocks or ("",),
         log=_log(logged) if len(logged["kind"]) else None,
+        log_keys=logged["key"] if (logged["key"] >= 0).any() else None,
         events=None if events is None else _events(events, calls["operation"], operations),
         complete=complete,
         decimals=decimals,

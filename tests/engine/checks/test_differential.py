@@ -7,6 +7,7 @@ the seed in WALLETRACE_SEED, 0 without it, so that a night can look where none h
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from engine.checks import judge
 from engine.checks.blackbox import check_blackbox
 from engine.checks.events import check_events
 from engine.checks.verdict import Budget, CannotSay, Found, Level
-from engine.histories.columns import History
+from engine.histories.columns import MISSING, History
 from engine.histories.generate import Known, hide
 from engine.recording import Ended
 from engine.verdicts import Verdict
@@ -134,3 +135,26 @@ def test_a_run_that_was_cut_off_is_broken_only_if_no_order_is_left(seeds: range)
             assert verdict is not Verdict.CLEAN, _told(seed, draft, known, "clean, cut off")
             if verdict is Verdict.BROKEN:
                 assert not explained(history), _told(seed, draft, known, "broken, cut off")
+
+
+def _with_holes(history: History, luck: np.random.Generator) -> History:
+    """The same, of which some answers tell less than others."""
+    gone = [
+        np.where(luck.random(history.entries) < luck.choice((0, 0.3, 0.7, 1)), MISSING, column)
+        for column in (history.before, history.after, history.version)
+    ]
+    before, after, version = gone
+    log = history.log if luck.random() < 0.5 else None
+    holed = replace(history, before=before, after=after, version=version, log=log)
+    return cut_at(holed, int(np.median(history.completed))) if luck.random() < 0.2 else holed
+
+
+@pytest.mark.slow
+def test_what_is_known_in_part_is_broken_only_if_no_order_is_left(seeds: range) -> None:
+    for seed in seeds:
+        draft = small_draft(seed)
+        history = _with_holes(draft.history(), np.random.default_rng(seed))
+        said = judge(history)
+        if said.verdict is Verdict.BROKEN:
+            told = (seed, said, draft.code(), history.before, history.after, history.version)
+            assert not explained(history), told

@@ -1,5 +1,8 @@
 """Before and after, no versions: an order of each account's calls, or where none is left."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from engine.checks.events import check_events
@@ -252,3 +255,13 @@ def test_the_time_of_the_budget_is_honoured() -> None:
     budget = Budget(seconds_max=0.5, clock=lambda: float(next(moments)))
     with pytest.raises(Exceeded, match=r"more than 0\.5 s were needed"):
         check_events(judged, budget)
+
+
+@pytest.mark.parametrize("known", ["before", "after"])
+def test_a_refusal_that_tells_one_balance_left_what_it_found(known: str) -> None:
+    entry = OneEntry("u", -500)._replace(**{known: 300})
+    short = OneCall("a", "A", Kind.WITHDRAW, 0, 1, Ended.REFUSED, INSUFFICIENT, entries=(entry,))
+    history = from_calls([short], openings={"u": 300})
+    assert check_events(history, Budget()).count == 0
+    nobody_knows = replace(history, amount=np.full(1, MISSING), need=np.full(1, MISSING))
+    assert check_events(nobody_knows, Budget()).count == 0

@@ -7,7 +7,7 @@ import pytest
 
 from engine.checks import judge
 from engine.checks.verdict import Budget, CannotSay, Exceeded, Found, Level
-from engine.histories.by_hand import OneEntry, from_calls
+from engine.histories.by_hand import OneCall, OneEntry, from_calls
 from engine.histories.columns import INSUFFICIENT, MISSING
 from engine.recording import Ended, Kind
 from engine.verdicts import Verdict
@@ -19,6 +19,8 @@ from tests.engine.checks.calls import (
     judged,
     messages,
     read,
+    row,
+    unanswered,
     withdraw,
 )
 
@@ -106,6 +108,68 @@ def test_without_versions_across_accounts_the_only_versions_there_can_be_decide(
     ]
 
 
+def blind(name: str, interval: tuple[int, int | None], amount: int, ended: Ended) -> OneCall:
+    code = INSUFFICIENT if ended is Ended.REFUSED else ""
+    kind = Kind.ADD if amount > 0 else Kind.WITHDRAW
+    return call(name, kind, interval, ("u", amount), ended=ended, code=code)
+
+
+def test_too_little_has_no_place_after_the_effect_of_its_key_nor_before_it() -> None:
+    never = blind("never", (0, None), -300, Ended.UNKNOWN)._replace(key="k")
+    again = blind("again", (0, 3), -300, Ended.REFUSED)._replace(key="k")
+    judgement = judged(never, again, openings={"u": 500}, finals={"u": 200})
+    assert (judgement.verdict, judgement.layer, judgement.level) == (
+        Verdict.BROKEN,
+        "general search",
+        None,
+    )
+    assert messages(judgement) == [
+        "no order is left when again (withdraw 3.00) returns; possible until then:"
+        " u 5.00, the key free; u 2.00, the key granted"
+    ]
+    added = blind("d", (2, 4), 500, Ended.OK)
+    assert judged(never, again, added, openings={"u": 100}, finals={"u": 300}).verdict is (
+        Verdict.CLEAN
+    )
+
+
+def test_too_little_beside_versions_that_it_does_not_tell_leaves_its_key_unknown() -> None:
+    granted = withdraw("a", (0, 3), 1000, 900, 2, key="k")
+    again = blind("b", (1, 4), -900, Ended.REFUSED)._replace(key="k")
+    judgement = judged(granted, again)
+    assert judgement.verdict is Verdict.UNKNOWN
+    assert judgement.notes[-1] == "refusals that may have come after their key's effect: 1"
+
+
+def test_of_several_accounts_one_must_have_held_too_little() -> None:
+    entries = (("u", -400), ("v", -400))
+    batch = call("b", Kind.BATCH, (0, 1), *entries, ended=Ended.REFUSED, code=INSUFFICIENT)
+    taken = blind("w", (2, 3), -700, Ended.OK)
+    assert judged(batch, taken, openings=TWO).verdict is Verdict.BROKEN
+    assert judged(batch._replace(completed=4), taken, openings=TWO).verdict is Verdict.CLEAN
+
+
+def test_a_broken_key_is_told_of_though_the_links_are_open() -> None:
+    open_ended = unanswered("x", 0, -100)
+    once = withdraw("a", (0, 1), 1000, 500, 2, key="k")
+    twice = withdraw("b", (2, 4), 400, 300, 4, key="k")
+    judgement = judged(open_ended, once, twice)
+    assert "ledger: gaps that calls without an answer" in " ".join(judgement.notes)
+    assert [violation.anomaly for violation in judgement.violations] == ["applied twice"]
+
+
+def test_where_the_time_is_used_up_it_is_said_what_was_tried_and_how_to_give_more() -> None:
+    transfer = call("t", Kind.TRANSFER, (0, 9), ("u", -1), ("v", 1))
+    moments = iter([0.0] * 4 + [99.0] * 99)
+    budget = Budget(seconds_max=10, clock=lambda: next(moments))
+    judgement = judge(from_calls([transfer], openings=TWO), budget=budget)
+    assert judgement.verdict is Verdict.UNKNOWN
+    assert judgement.notes[-1] == (
+        "no search decided: tried black box, general search, for 10 s in all;"
+        " --budget-s gives them more"
+    )
+
+
 def test_where_only_answers_are_known_the_black_box_decides() -> None:
     answered = call("a", Kind.WITHDRAW, (0, 10), ("u", -500))
     told = call("r", Kind.BALANCE, (11, 12), ("u", 0, 500, 500))
@@ -139,6 +203,12 @@ def test_the_prefix_before_the_first_violation_is_consistent() -> None:
     calls = (*LOST[:1], add("c", (11, 12), 500, 1, 3), add("b", (13, 20), 500, 300, 4))
     assert judged(*calls).consistent == 2
     assert judged(*calls[:2]).consistent == 2
+
+
+def test_of_a_log_by_itself_no_prefix_of_calls_is_known_unless_all_of_it_is_consistent() -> None:
+    rows = [row("a", 1000, -500, 2), row("b", 1000, 300, 3)]
+    assert judged(log=rows).consistent is None
+    assert judged(log=rows[:1]).consistent == 1
 
 
 def test_a_history_in_which_nothing_is_wrong_is_clean_at_the_layer_named() -> None:

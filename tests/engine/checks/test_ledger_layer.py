@@ -1,6 +1,7 @@
 """The chain of each account's changes, and the operation log beside what was answered."""
 
 from engine.checks.verdict import VIOLATIONS_MAX, Level
+from engine.histories.columns import MISSING
 from engine.recording import Ended, Kind
 from engine.verdicts import Verdict
 from tests.engine.checks.calls import (
@@ -151,3 +152,9 @@ def test_the_count_is_exact_where_the_list_is_bounded() -> None:
 def test_a_call_without_an_answer_may_explain_the_balance_in_the_end() -> None:
     assert judged(unanswered("x", 0, -500), finals={"u": 500}).verdict is Verdict.CLEAN
     assert judged(unanswered("x", 0, -500), finals={"u": 400}).verdict is Verdict.BROKEN
+
+
+def test_where_a_change_has_no_version_nobody_knows_what_the_last_one_left() -> None:
+    blind = withdraw("b", (5, 8), 500, 100, MISSING)
+    judgement = judged(withdraw("a", (0, 4), 1000, 500, 2), blind)
+    assert (judgement.verdict, judgement.lost) == (Verdict.CLEAN, None)

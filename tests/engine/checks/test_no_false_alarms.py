@@ -71,7 +71,7 @@ def test_a_safe_strategy_is_never_called_broken(lock: str, load: str, tmp_path: 
         )
         assert (run.verdict, run.findings) == (Verdict.CLEAN, ()), run
         history = read_history(record)
-        assert history.calls > 50
+        assert history.calls >= 8  # each client had an answer at least
         assert check_boundaries(history, Budget()).violations == []
         _judged(history)
         record.unlink()

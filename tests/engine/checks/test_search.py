@@ -14,6 +14,7 @@ from engine.checks.search_history import check_search
 from engine.checks.search_order import explain
 from engine.checks.verdict import Budget, CannotSay, Exceeded, Level
 from engine.histories.by_hand import OneCall, OneEntry, from_calls
+from engine.histories.columns import INSUFFICIENT, MISSING
 from engine.histories.generate import Known, hide
 from engine.recording import Ended, Kind
 from engine.verdicts import Verdict
@@ -189,3 +190,10 @@ def test_a_history_of_nothing_is_clean() -> None:
     nothing = judge_model(register(), [])
     assert (nothing.verdict, nothing.level) == (Verdict.CLEAN, Level.STRICT_SERIALIZABLE)
     assert explain(register(), [], Budget()).order == ()
+
+
+def test_a_refusal_that_does_not_say_of_how_much_cannot_be_placed() -> None:
+    entries = (OneEntry("u", MISSING, 3, 3), OneEntry("v", MISSING, 3, 3))
+    short = OneCall("a", "A", Kind.BATCH, 0, 1, Ended.REFUSED, INSUFFICIENT, entries=entries)
+    with pytest.raises(CannotSay, match="by how much"):
+        check_search(from_calls([short], openings={"u": 3, "v": 3}), Budget())

@@ -1,9 +1,13 @@
 """What is known to have happened: calls without an answer, refusals, idempotency keys, openings."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from engine.checks import judge
 from engine.checks.settle import settle
-from engine.histories.by_hand import OneRow, from_calls
+from engine.histories.by_hand import OneEntry, OneRow, from_calls
 from engine.histories.columns import FOREVER, MISSING
 from engine.recording import Ended, Kind
 from engine.verdicts import Verdict
@@ -168,3 +172,69 @@ def test_what_is_settled_keeps_its_place_in_the_history_asked_about() -> None:
     assert np.array_equal(settled.calls, [1])
     assert settled.asked(0) == (1,)
     assert MISSING not in settled.history.version
+
+
+@pytest.mark.parametrize("known", ["before", "after"])
+@pytest.mark.parametrize("version", [1, MISSING])
+def test_a_refusal_changed_nothing_whichever_balance_it_tells(known: str, version: int) -> None:
+    entry = OneEntry("u", -1500, version=version)._replace(**{known: 1000})
+    blind = refused("a", (0, 1), 1000, 1500, 1)._replace(entries=(entry,))
+    (told,) = {
+        (int(history.before[0]), int(history.after[0]))
+        for history in [settle(from_calls([blind], openings=ONE)).history]
+    }
+    assert told == (1000, 1000)
+    assert judged(blind).verdict is Verdict.CLEAN
+
+
+@pytest.mark.parametrize("kind", [Kind.BALANCE, Kind.CHECK])
+@pytest.mark.parametrize("known", ["before", "after"])
+@pytest.mark.parametrize("version", [1, MISSING])
+def test_a_question_changed_nothing_whichever_balance_it_tells(
+    kind: Kind, known: str, version: int
+) -> None:
+    entry = OneEntry("u", 700, need=700, version=version)._replace(**{known: 1000})
+    asked = read("r", (0, 1), 1000, 1)._replace(kind=kind, entries=(entry,))
+    assert judged(asked).verdict is Verdict.CLEAN
+
+
+def test_a_refusal_of_nobody_knows_how_much_says_little() -> None:
+    entry = OneEntry("u", MISSING, 1000, 1000, MISSING, MISSING)
+    history = from_calls(
+        [refused("a", (0, 1), 1000, 1500, 1)._replace(entries=(entry,))], openings=ONE
+    )
+    history = replace(history, need=np.full(1, MISSING))
+    assert judge(history).verdict is Verdict.CLEAN
+    assert judge(replace(history, before=np.full(1, MISSING))).verdict is Verdict.CLEAN
+
+
+def test_a_row_of_an_attempt_that_names_no_account_is_an_effect() -> None:
+    first = call("a", Kind.WITHDRAW, (0, None), ended=Ended.UNKNOWN, key="k")
+    again = call("b", Kind.WITHDRAW, (3, 5), key="k")
+    judgement = judged(first, again, log=LOG, finals={"u": 500})
+    assert judgement.verdict is Verdict.CLEAN, judgement
+
+
+def test_an_unanswered_call_in_the_log_makes_its_key_stand_for_it() -> None:
+    calls = (unanswered("a", 0, -500, key="k"), refused("b", (2, 4), 500, 600, 2, key="k"))
+    (violation,) = judged(*calls, log=LOG, finals={"u": 500}).violations
+    assert (violation.anomaly, violation.calls) == ("forgotten key", (0, 1))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_opening_balance_without_a_version_is_the_one_that_was_opened_with(told: bool) -> None:
+    opened = row("o", 0, 1000, 1)._replace(kind=Kind.OPEN)
+    opens = (call("o", Kind.OPEN, (0, 1), ("u", 1000, 0, 1000, 1)),) if told else ()
+    log = [opened, *LOG]
+    history = from_calls([*opens, withdraw("a", (2, 4), 1000, 500, 2)], openings=ONE, log=log)
+    unversioned = replace(history, opening_versions=np.full(1, MISSING))
+    assert judge(unversioned).verdict is Verdict.CLEAN
+
+
+def test_an_attempt_at_something_else_is_no_earlier_attempt_at_what_was_answered() -> None:
+    other = unanswered("x", 0, 100, key="k")
+    early = read("r", (2, 3), 1200, MISSING)
+    again = add("a", (5, 9), MISSING, 200, MISSING, key="k")._replace(entries=(OneEntry("u", 200),))
+    assert judged(other, early, again).verdict is Verdict.BROKEN
+    same = unanswered("x", 0, 200, key="k")
+    assert judged(same, early, again).verdict is Verdict.CLEAN

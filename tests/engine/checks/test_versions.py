@@ -147,3 +147,12 @@ def test_versions_of_any_size_sort() -> None:
     history = from_calls(calls, openings={"u": 1000, "v": 1000})
     history.opening_versions[:] = MISSING
     assert chains(settle(history)).version.tolist() == [huge + 1, huge + 2, 2]
+
+
+def test_an_answer_that_names_a_version_alone_saw_what_that_version_held() -> None:
+    yes = call("c", Kind.CHECK, (11, 12), ("u", 0, MISSING, MISSING, 2, 501))
+    assert messages(judged(WRITE, yes)) == [
+        "u: c (check 5.01) was answered yes, though 5.00 are less than 5.01"
+    ]
+    enough = call("c", Kind.CHECK, (11, 12), ("u", 0, MISSING, MISSING, 2, 500))
+    assert judged(WRITE, enough).verdict is Verdict.CLEAN

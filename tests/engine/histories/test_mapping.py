@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.errors import HistoryMalformed
+from engine.errors import UsageError
 from engine.histories.mapping import parse_mapping
 
 
@@ -29,7 +29,7 @@ def test_an_empty_mapping_leaves_columns_their_names() -> None:
     ],
 )
 def test_a_mistake_is_told_with_what_is_known(text: str, told: str) -> None:
-    with pytest.raises(HistoryMalformed) as error:
+    with pytest.raises(UsageError) as error:
         parse_mapping(text, "map.toml")
     assert told in str(error.value)
     assert str(error.value).startswith("map.toml")

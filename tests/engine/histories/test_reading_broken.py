@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import HistoryIncomplete, HistoryMalformed
+from engine.errors import HistoryIncomplete, HistoryMalformed, UsageError
 from engine.histories.reading import read_files
 from tests.engine.histories.reading_files import RACE, read, rows
 
@@ -20,18 +20,14 @@ from tests.engine.histories.reading_files import RACE, read, rows
     ("text", "mapping", "told"),
     [
         ("", "", "is empty"),
-        ("\n", "", "has no header"),
-        ("amount\n5\n", "", "no column 'account' names the account; map one of amount"),
         ("account\n", "", "no rows"),
         ("account,amount,amount\nu,1,2\n", "", "has several columns 'amount'"),
-        ("account\nu\n", "[columns]\namount = 'Sum'", "no column 'Sum', which the mapping names"),
         ("account,amount\nu,x\n", "", "line 2: amount is 'x'; write it like 12.50"),
         ("account,amount\n,5\n", "", "line 2: account is nothing; every row needs an account"),
         ("account,kind\nu,foo\n", "", "line 2: kind is 'foo'; known: balance, check"),
         ("account,outcome\nu,fine\n", "", "line 2: outcome is 'fine'; known: ok, refused"),
         ("account,invoked,completed\nu,9,3\n", "", "completed is '3'; that is before it was"),
         ("account,version\nu,1.5\n", "", "version is '1.5'; a whole number is expected"),
-        ("account\nu\n", "[file]\nencoding = 'klingon'", "unknown encoding: klingon"),
         ("account\nu\n".encode("utf-16"), "", "line 1 is no utf-8 text; set encoding under [file]"),
         (b"account\nu\xff\n", "", "line 2 is no utf-8 text; set encoding under [file]"),
         ('[{"account": "u"}]', "", "is one JSON array; write one object a line"),
@@ -48,10 +44,29 @@ def test_what_cannot_be_read_is_told_with_the_way_out(
     assert told in str(error.value)
 
 
-def test_paths_without_histories_are_told(tmp_path: Path) -> None:
-    with pytest.raises(HistoryMalformed, match=r"nothing\.csv is no file"):
+@pytest.mark.parametrize(
+    ("text", "mapping", "told"),
+    [
+        ("\n", "", "has no header"),
+        ("amount\n5\n", "", "no column 'account' names the account; map one of amount"),
+        ("account\nu\n", "[columns]\namount = 'Sum'", "no column 'Sum', which the mapping names"),
+        ("account\nu\n", "[file]\nencoding = 'klingon'", "unknown encoding: klingon"),
+        ("account,amount\nu,1\n", "[signs]\nD = '-'", "[signs] needs a column"),
+        ('{"amount": 1}\n', "", "no column 'account' names the account"),
+    ],
+)
+def test_a_mapping_that_is_not_of_the_file_is_wrong_usage(
+    tmp_path: Path, text: str, mapping: str, told: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        read(tmp_path, text, mapping)
+    assert told in str(error.value)
+
+
+def test_paths_without_histories_are_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nothing\.csv is no file"):
         read_files([tmp_path / "nothing.csv"])
-    with pytest.raises(HistoryMalformed, match=r"is a folder without histories; known: \.parquet"):
+    with pytest.raises(UsageError, match=r"is a folder without histories; known: \.parquet"):
         read_files([tmp_path])
 
 
@@ -118,7 +133,7 @@ def test_every_beginning_of_a_file_is_read_or_told_to_be_cut(tmp_path: Path) -> 
         for end in range(len(data)):
             try:
                 reading = read(tmp_path, data[:end])
-            except (HistoryMalformed, HistoryIncomplete):
+            except (HistoryMalformed, HistoryIncomplete, UsageError):
                 continue
             assert reading.cut or end in whole, (data[:end], end)
 
@@ -136,5 +151,5 @@ def test_whatever_is_in_a_file_is_read_or_told(
     data = RACE.encode()
     if lines:
         data = b'{"account": "u", "kind": "add", "amount": 1.5, "version": 2, "invoked": 7}\n' * 3
-    with contextlib.suppress(HistoryMalformed, HistoryIncomplete):
+    with contextlib.suppress(HistoryMalformed, HistoryIncomplete, UsageError):
         read(tmp_path, data[:at] + more + data[at + less :])
