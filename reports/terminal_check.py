@@ -21,18 +21,31 @@ _RUNS_MAX = 20
 
 
 def print_runs(out: Console, checked: CheckedRuns) -> None:
-    """A line for each run, the worst first; then what the worst of them rests on."""
-    runs = checked.worst_first
-    shown = runs[: _shown(len(runs), _RUNS_MAX)]
-    for run in shown:
-        style = VERDICT_STYLES[run.verdict]
-        words = f"  {_files(run.files)}: {_headline(run)}"
-        out.print(Text.assemble((f"{SYMBOLS[run.verdict]} {run.verdict}", style), words))
-    _print_more(out, len(runs) - len(shown))
-    if len(runs) > 1:
-        title = f"{len(runs)} runs, each judged by itself. Of {_files(checked.worst.files)}:"
-        out.print(Text(title, style="bold"))
-    _print_details(out, checked.worst)
+    """The verdict first, of several runs one for each; then what the worst of them rests on."""
+    runs, worst = checked.worst_first, checked.worst
+    if len(runs) == 1:
+        out.print(_verdict(worst, _headline(worst)))
+    else:
+        shown = runs[: _shown(len(runs), _RUNS_MAX)]
+        for run in shown:
+            out.print(_verdict(run, _briefly(run)), no_wrap=True, overflow="ellipsis")
+        _print_more(out, len(runs) - len(shown))
+        title = f"{len(runs)} runs, each judged by itself. {_files(worst.files)}: "
+        out.print(Text.assemble((title, "bold"), _headline(worst)))
+    _print_details(out, worst)
+
+
+def _verdict(checked: Checked, words: str) -> Text:
+    verdict = f"{SYMBOLS[checked.verdict]} {checked.verdict}"
+    style = VERDICT_STYLES[checked.verdict]
+    return Text.assemble((verdict, style), f"  {_files(checked.files)}: {words}")
+
+
+def _briefly(checked: Checked) -> str:
+    return {
+        Verdict.BROKEN: _counted(checked.count, "violation"),
+        Verdict.CLEAN: "nothing wrong was found",
+    }.get(checked.verdict, "undecided")
 
 
 def _print_details(out: Console, checked: Checked) -> None:
@@ -67,10 +80,9 @@ def _headline(checked: Checked) -> str:
 
 def _basis(checked: Checked) -> Iterator[str]:
     if checked.operations or checked.rows:
-        yield (
-            f"{_counted(checked.operations, 'operation')} in {_counted(checked.rows, 'row')}, read in"
-            f" {checked.loading_s:.2f} s, judged in {checked.judging_s:.2f} s"
-        )
+        operations, rows = _counted(checked.operations, "operation"), _counted(checked.rows, "row")
+        times = f"read in {checked.loading_s:.2f} s, judged in {checked.judging_s:.2f} s"
+        yield f"{operations} in {rows}, {times}"
     if checked.level:
         yield f"The strongest level it satisfies: {checked.level}."
     passed = [layer for layer in checked.passed if layer != checked.layer]
@@ -135,8 +147,8 @@ def _next(checked: Checked) -> str:
         return "mend or export the file again, and check it once more; docs/check.md says how"
     if checked.unanswered:
         return (
-            "if everything that happened is in the files, timeouts included, write complete = true"
-            " under [file] in a mapping (--map); docs/check.md"
+            "if the files hold every change, and were taken after all had settled, say so with"
+            " [file] complete = true in a mapping (--map)"
         )
     if checked.verdict is Verdict.UNKNOWN:
         return "give it more (--budget-s, --budget-mb), or record what is said to be missing"

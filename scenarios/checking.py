@@ -18,6 +18,7 @@ from engine.histories.mapping import Mapping, read_mapping
 from engine.histories.reading import Reading, read_run
 from engine.histories.reading_runs import Run, runs_in
 from engine.histories.reading_source import NoHistory
+from engine.recording import Ended
 from engine.resident import memory_mb
 from engine.verdicts import Verdict
 from reports.checked import Checked, CheckedViolation
@@ -101,7 +102,7 @@ def check_files(
             if run.named:
                 raise
             strays.append(_skipped(str(error)))
-    return tuple(replace(each, limits=(*each.limits, *strays)) for each in checked)
+    return tuple(replace(each, limits=(*strays, *each.limits)) for each in checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _judged(reading: Reading, model: str, budget: Budget) -> Judgement:
 def _told(reading: Reading, judgement: Judgement) -> Checked:
     history, log = reading.history, reading.history.log
     undecided = judgement.verdict is Verdict.UNKNOWN and not reading.cut
-    unanswered = undecided and not history.complete
+    unanswered = undecided and _unanswered(reading)
     made = {str(history.accounts[place]): -lost for place, lost in judgement.lost_on.items()}
     if judgement.count and not made:
         curves = view_of(history, judgement, calls_max=1).money
@@ -170,7 +171,7 @@ def _told(reading: Reading, judgement: Judgement) -> Checked:
         count=judgement.count,
         violations=tuple(_violation(history, each) for each in judgement.violations),
         passed=judgement.passed,
-        limits=(*limits(reading), *judgement.notes, *_ways_out(history) * undecided),
+        limits=(*_ways_out(reading) * undecided, *limits(reading), *judgement.notes),
         cut=reading.cut,
         lost=judgement.lost,
         made=made,
@@ -200,14 +201,20 @@ def _violation(history: History, violation: Violation) -> CheckedViolation:
     )
 
 
-def _ways_out(history: History) -> tuple[str, ...]:
+def _unanswered(reading: Reading) -> bool:
+    """Whether calls timed out, and nobody says that their effects are all in the files."""
+    history = reading.history
+    return not (history.complete or reading.own) and bool((history.ended == Ended.UNKNOWN).any())
+
+
+def _ways_out(reading: Reading) -> tuple[str, ...]:
     """What somebody who knows more than the files could say."""
-    if not history.complete:
+    if _unanswered(reading):
         return (
-            "if everything that ever happened is in these files, calls that timed out included,"
-            " say so: complete = true under [file] in a mapping",
+            "calls timed out, and may have happened or happen yet: if the files hold every change,"
+            " and were taken after all had settled, say [file] complete = true in a mapping",
         )
-    if (history.openings == MISSING).any():
+    if (reading.history.openings == MISSING).any():
         return ("what accounts held at first is not known: a row of record = opening tells it",)
     return ()
 
@@ -223,4 +230,4 @@ def limits(reading: Reading) -> tuple[str, ...]:
         f"columns not read: {', '.join(reading.ignored)}": bool(reading.ignored),
     }
     told = (sentence for sentence, holds in said.items() if holds)
-    return (*told, *map(_skipped, reading.skipped))
+    return (*map(_skipped, reading.skipped), *told)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.checks.logged import in_several_places
 from engine.checks.settle import Settled
 from engine.checks.telling import made_or_lost, money, named, shown_account
 from engine.checks.verdict import (
@@ -147,12 +148,14 @@ def _repeated(settled: Settled, of: Ints) -> Found:
     """
     history = settled.history
     entries = np.flatnonzero(settled.writes & (history.amount != MISSING) & (history.amount != 0))
-    call, account, amount = of[entries], history.account[entries], history.amount[entries]
-    if (np.diff(call) != 0).all():
+    if (np.diff(of[entries]) != 0).all():
         return Found()
-    order = np.lexsort((amount, account, call))
-    same = [np.diff(column[order]) == 0 for column in (call, account, amount)]
-    again = np.sort(entries[order[1:][np.logical_and.reduce(same)]])
+    pairs = of[entries] * len(history.accounts) + history.account[entries]
+    several = in_several_places(pairs)
+    pairs, amount = pairs[several], history.amount[entries[several]]
+    order = np.lexsort((amount, pairs))
+    same = (np.diff(pairs[order]) == 0) & (np.diff(amount[order]) == 0)
+    again = np.sort(entries[several[order[1:][same]]])
     found = [_again(settled, int(of[entry]), int(entry)) for entry in again[:VIOLATIONS_MAX]]
     return Found(found, len(again))
 

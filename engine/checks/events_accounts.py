@@ -161,12 +161,13 @@ def _classified(history: History, answers_only: bool) -> _Entries:
     role = np.select(conditions, [_PINNED, _FREE, *[_SEEN] * 4], _NOTHING)
     role = np.where(covered & (role == _NOTHING), _SEEN, role)
     end = np.where(unknown, FOREVER, np.minimum(history.completed[call], FOREVER - 1))
+    least = _least_seen(history, before, after)[history.account]
     # Whoever begins below zero may still be given something.
     has_after, short = after != MISSING, (need > 0) & (before < need)
     return _Entries(
         call=call,
         role=role,
-        low=np.select(conditions, [before, amount, before, need, 0, -BALANCE_MAX], 0),
+        low=np.select(conditions, [before, amount, before, need, least, -BALANCE_MAX], 0),
         high=np.select(conditions, [after, end, before + 1, BALANCE_MAX, need, BALANCE_MAX], 0),
         completed=end,
         question=question & (role == _SEEN),
@@ -177,6 +178,16 @@ def _classified(history: History, answers_only: bool) -> _Entries:
         spans=(_per_call(history, role != _NOTHING) > 1)[call] & (role != _NOTHING),
         unclear=changed & (amount == MISSING),
     )
+
+
+def _least_seen(history: History, before: Ints, after: Ints) -> Ints:
+    """The least that each account may hold: nothing, unless it was seen below zero."""
+    opened = np.where(history.openings == MISSING, 0, history.openings)
+    least: Ints = np.minimum(opened, 0)
+    for seen in (before, after):
+        below = np.flatnonzero((seen < 0) & (seen != MISSING))
+        np.minimum.at(least, history.account[below], seen[below])
+    return least
 
 
 def endings(history: History) -> tuple[Ints, Mask]:

@@ -17,6 +17,7 @@ from engine.checks.anomalies import check_graph
 from engine.checks.arithmetic import check_arithmetic
 from engine.checks.boundaries import check_boundaries
 from engine.checks.chain import Chains, chains, seen_by_version
+from engine.checks.keys import counted_as_one
 from engine.checks.links import check_links
 from engine.checks.searched import SEARCHES, for_search, renamed, searches
 from engine.checks.settle import Settled, settle
@@ -132,10 +133,13 @@ class _Run:
             if found is not None:
                 self.notes = notes
                 self._layer(name, partial(renamed, found, calls))
+                self.notes += counted_as_one(
+                    self.history, {each.account for each in found.violations}
+                )
                 break
         else:
-            self.undecided |= decides
             if decides:
+                self.undecided = True
                 self.notes.append(_undecided_by(tried, self.budget))
         if contested and (found is None or not decides):
             # Searches for one account know no keys.
@@ -158,9 +162,9 @@ class _Run:
     def _layer(self, name: str, layer: Callable[[], Found], *, decides: bool = True) -> None:
         found = self.attempt(name, layer, decides=decides)
         if found is not None:
-            found = self._untold(found)
-            # Searches infer versions for a graph of their own, where there was one already.
-            self.found[name] = together(*filter(None, (self.found.get(name), found)))
+            new, before = self._untold(found), self.found.get(name)
+            # A search that infers versions has a graph of its own, beside that of the known ones.
+            self.found[name] = new if before is None else together(before, new)
             self.notes += found.notes
 
     def _untold(self, found: Found) -> Found:

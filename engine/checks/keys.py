@@ -5,6 +5,7 @@ invocation (where the log tells which attempt it was, that one's) and the first 
 operation id are attempts at one operation as well.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from engine.checks.telling import made_or_lost, named
 from engine.checks.verdict import VIOLATIONS_MAX, Found, Level, Violation
 from engine.histories.columns import FOREVER, MISSING, History, Ints
-from engine.recording import Ended
+from engine.recording import Ended, Kind
 from engine.verdicts import Break
 
 Mask = NDArray[np.bool_]
+
+# So many pairs of one key are named where no order is left.
+NOTES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,26 @@ def check_keys(
     level = Level.NONE if len(twice) or late.saw.any() else Level.SERIALIZABLE
     keys = Found(found[:VIOLATIONS_MAX], count, level if count else None)
     return keys, late.refused[late.open_ended]
+
+
+def counted_as_one(history: History, accounts: Iterable[int]) -> Iterator[str]:
+    """In words: changes of these accounts, granted under one key, that tell nothing to part them.
+
+    They count as one effect and its receipt; two effects look the same but for what others found.
+    """
+    of = history.call_of_entry()
+    granted = (history.ended == Ended.OK) & (history.kind > Kind.CHECK) & (history.key >= 0)
+    granted[of[(history.before != MISSING) | (history.version != MISSING)]] = False
+    touched = np.zeros(history.calls, np.bool_)
+    touched[of[np.isin(history.account, list(accounts))]] = True
+    calls = np.flatnonzero(granted & touched)
+    calls = calls[np.argsort(history.key[calls], kind="stable")]
+    pairs = np.flatnonzero(np.diff(history.key[calls]) == 0)
+    for at in pairs[:NOTES_MAX].tolist():
+        yield (
+            f"{named(history, int(calls[at]))} and {named(history, int(calls[at + 1]))} have one"
+            " idempotency key and count as one effect; applied twice, they may be the reason"
+        )
 
 
 def check_log_keys(history: History, extra: Mask) -> tuple[Found, Mask]:

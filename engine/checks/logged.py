@@ -93,20 +93,28 @@ def _repeats(log: Log, rows: Ints) -> Mask:
     An operation may change an account in several steps, like a withdrawal and its fee, each by
     another amount and from where the one before ended. Else it was applied more than once.
     """
-    operation, account, version = log.operation[rows], log.account[rows], log.version[rows]
     repeats = np.zeros(len(rows), np.bool_)
-    order = np.lexsort((version, account, operation))
+    pairs = log.operation[rows] * (int(log.account.max(initial=0)) + 1) + log.account[rows]
+    several = in_several_places(pairs)
+    pairs, rows = pairs[several], rows[several]
+    amount, version = log.amount[rows], log.version[rows]
+    order = np.lexsort((version, pairs))
     earlier, later = order[:-1], order[1:]
-    same = (operation[later] == operation[earlier]) & (account[later] == account[earlier])
-    left, found = log.after[rows[earlier]], log.before[rows[later]]
-    step = (version[later] == version[earlier] + 1) & (found == left)
-    repeats[later] = same & ~step
-    amount = log.amount[rows]
-    order = np.lexsort((version, amount, account, operation))
+    step = version[later] == version[earlier] + 1
+    step &= log.before[rows[later]] == log.after[rows[earlier]]
+    repeats[several[later]] = (pairs[later] == pairs[earlier]) & ~step
+    order = np.lexsort((version, amount, pairs))
     earlier, later = order[:-1], order[1:]
-    same = (operation[later] == operation[earlier]) & (account[later] == account[earlier])
-    repeats[later] |= same & (amount[later] == amount[earlier])
+    same = (pairs[later] == pairs[earlier]) & (amount[later] == amount[earlier])
+    repeats[several[later]] |= same
     return repeats
+
+
+def in_several_places(values: Ints) -> Ints:
+    """The places of values that occur more than once; quick where there are none."""
+    ordered = np.sort(values)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.flatnonzero(np.isin(values, twice)) if len(twice) else twice
 
 
 def _before_the_history(history: History) -> Mask:

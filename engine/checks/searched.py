@@ -20,7 +20,7 @@ from engine.checks.settle import Settled, settle
 from engine.checks.verdict import Budget, CannotSay, Found, Layer, Link, together
 from engine.checks.versions import check_versions
 from engine.histories.columns import FOREVER, MISSING, PER_CALL, PER_ENTRY, History, Ints
-from engine.recording import Ended
+from engine.recording import Ended, Kind
 
 Mask = NDArray[np.bool_]
 
@@ -61,20 +61,26 @@ def _as_told(settled: Settled) -> tuple[History, Ints]:
     history, of = settled.history, settled.history.call_of_entry()
     seen = (history.before != MISSING) & (history.after != MISSING)
     moved = history.after - history.before
-    short = (history.before != MISSING) & (history.before < history.need)
-    odd = settled.writes & seen & ((history.amount != moved) | short)
+    short = (history.before != MISSING) & (history.need > 0) & (history.before < history.need)
     refused = history.ended == Ended.REFUSED
-    unfit = ~settled.writes & (seen & (moved != 0) | short & ~refused[of])
-    lacking = short | ((history.before == MISSING) & (history.need != 0))
-    covered = refused & (np.bincount(of[lacking], minlength=history.calls) == 0)
-    left_out = covered | (np.bincount(of[unfit], minlength=history.calls) > 0)
+    unfit = short & ~refused[of] & (history.kind == Kind.CHECK)[of] | seen & (moved != 0)
+    unseen = (history.before == MISSING) & (history.need != 0)
+    excused = of[short | unseen | (history.need == MISSING)]
+    covered = refused & (np.diff(history.first) > 0) & ~_among(history, excused)
+    left_out = (covered | _among(history, of[unfit])) & ~_among(history, of[settled.writes])
+    odd = settled.writes & seen & ((history.amount != moved) | short)
     if odd.any():
-        # A change that is not unbelievable needs nothing.
         amount, need = np.where(odd, moved, history.amount), np.where(odd, 0, history.need)
         history = replace(history, amount=amount, need=need)
     if not left_out.any():
         return history, settled.calls
     return history.keep(~left_out), settled.calls[~left_out]
+
+
+def _among(history: History, calls: Ints) -> Mask:
+    mask = np.zeros(history.calls, np.bool_)
+    mask[calls] = True
+    return mask
 
 
 def _joined(history: History, more: History) -> History:

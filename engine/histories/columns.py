@@ -75,8 +75,9 @@ class History:
 
     `openings`, `opening_versions`, `finals`, `final_versions`: per account, MISSING where unknown.
     `log`: the operation log in the end, None where unknown; `log_keys`: for each of its rows the
-    number of an idempotency key, -1 is none (None where no row has one). `complete`: the final phase (drain,
-    read all balances and the log) ended; else what is not in the log may still happen.
+    number of an idempotency key, -1 is none (None where no row has one). `complete`: the final
+    phase (drain, read all balances and the log) ended; else what is not in the log may still
+    happen.
     `decimals`: how many digits of the money stand behind the point. `clocks` names the clocks.
     """
 

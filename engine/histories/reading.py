@@ -37,7 +37,7 @@ class Reading:
 
     `columns` are ours that were found, `ignored` theirs that were not read. `cut` says why it is
     not whole; with any of it, the best that can be said is `unknown`. `skipped` says which
-    files of a folder are none, and why.
+    files of a folder are none, and why. `own`: walletrace recorded it.
     """
 
     history: History
@@ -47,6 +47,7 @@ class Reading:
     ignored: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    own: bool = False
 
 
 def read_files(
@@ -78,7 +79,8 @@ def read_run(
     `clock_error_ns`: by how much the clocks of several files may differ; intervals are widened by
     it, and all calls then stand on one clock. HistoryMalformed and HistoryIncomplete if nothing
     can be read; UsageError where the mapping is of other files; NoHistory where a file that is
-    none was named, or nothing else is there. `on_read` hears of progress; what it raises ends the reading.
+    none was named, or nothing else is there. `on_read` hears of progress; what it raises ends the
+    reading.
     """
     mapping = mapping or Mapping()
     read, skipped = _read_all(run, mapping, on_read)
@@ -95,6 +97,7 @@ def read_run(
         tuple(dict.fromkeys(chain.from_iterable(file.ignored for file in read))),
         tuple(file.cut for file in read if file.cut),
         skipped,
+        all(file.own for file in read),
     )
 
 

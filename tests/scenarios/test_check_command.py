@@ -69,28 +69,48 @@ def test_what_is_wrong_before_the_cut_stays_wrong() -> None:
     ("arguments", "told"),
     [
         (["nothing.csv"], "nothing.csv is no file"),
+        (["race.csv", "nothing.csv"], "nothing.csv is no file"),
+        (["statement.csv"], "no column 'account'"),
         (["."], "no column 'account'"),
         (["race.csv", "--map", "statement.toml"], "no column 'Paid out', which the mapping names"),
         (["race.csv", "--map", "race.csv"], "race.csv is no TOML"),
+        (["race.csv", "--map", "typo.toml"], "no key 'decimal'; did you mean 'decimals'?"),
         (["race.csv", "--map", "nothing.toml"], "mapping nothing.toml cannot be read"),
         (["x" * 300], "cannot be read (File name too long)"),
-        (["race.csv", "--budget-s", "0"], "more than 0 s were needed"),
-        (["race.csv", "--budget-mb", "1"], "more than 1 MB of memory were needed"),
+    ],
+)
+def test_a_wrong_name_exits_2_whatever_was_expected(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("typo.toml").write_text("[money]\ndecimal = 2\n")
+    assert run(["check", *arguments, "--expect", "unknown"]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["race.csv", "--budget-s", "0"], "Not checked: • more than 0 s were needed"),
+        (["race.csv", "--budget-mb", "1"], "Not checked: • more than 1 MB of memory were needed"),
+        (["empty.csv"], "Cannot be read: • empty.csv is empty"),
     ],
 )
 def test_what_cannot_be_judged_exits_3_and_says_why(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("empty.csv").touch()
     assert run(["check", *arguments]) == 3
     printed = said(capsys)
     assert printed.startswith("? unknown")
     assert told in printed
+    assert ("Next: give it more (--budget-s" in printed) == ("needed" in told)
 
 
 def test_an_expected_verdict_exits_0() -> None:
     assert run(["check", "race.csv", "--expect", "broken"]) == 0
     assert run(["check", "right.csv", "--expect", "broken"]) == 1
-    assert run(["check", "nothing.csv", "--expect", "unknown"]) == 0
+    Path("empty.csv").touch()
+    assert run(["check", "empty.csv", "--expect", "unknown"]) == 0
 
 
 def test_a_log_without_times_shows_the_first_broken_link_of_each_account(
@@ -101,6 +121,7 @@ def test_a_log_without_times_shows_the_first_broken_link_of_each_account(
     assert run(["check", "log.csv"]) == 1
     printed = said(capsys)
     assert printed.startswith("✗ broken log.csv: 7 things are wrong")
+    assert "9 operations in 9 rows" in printed
     assert printed.count("! broken chain: ") == 2
     assert "… and 5 more" in printed
 
@@ -149,10 +170,11 @@ def test_json_holds_everything(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_of_a_file_that_cannot_be_read_is_json_too(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(["check", "nothing.csv", "--json"]) == 3
+    Path("empty.csv").touch()
+    assert run(["check", "empty.csv", "--json"]) == 3
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"] == "unknown"
-    assert "nothing.csv is no file" in found["cut"][0]
+    assert "empty.csv is empty" in found["cut"][0]
 
 
 def test_junit_fails_the_layer_that_decided() -> None:
@@ -179,68 +201,11 @@ def test_pictures_are_written_and_bad_places_are_wrong_usage(
     assert "there is no folder no" in " ".join(capsys.readouterr().err.split())
 
 
-REGISTER = """kind,account,client,before,after,invoked,completed,outcome
-change,k,A,,1,0,10,ok
-change,k,B,1,2,20,30,ok
-change,k,B,1,3,40,50,refused
-balance,k,A,,2,60,70,ok
-change,k,C,,9,0,,unknown
-"""
-BANK = """record,operation,kind,account,client,amount,after,invoked,completed
-opening,,,x,,,10,,
-opening,,,y,,,3,,
-call,t,transfer,x,A,-5,,0,8
-call,t,transfer,y,A,5,,0,8
-call,r,balance,x,B,,5,1,9
-call,r,balance,y,B,,8,1,9
-"""
-
-
-@pytest.mark.parametrize(
-    ("model", "right", "torn", "told"),
-    [
-        ("register", REGISTER, ("A,,2", "A,,1"), "A's read -> 1 returns; possible until then: 2"),
-        ("bank", BANK, ("8,1,9", "3,1,9"), "B's read -> {'x': 5, 'y': 3} returns"),
-    ],
-)
-def test_registers_and_banks_are_judged_by_their_models(
-    model: str,
-    right: str,
-    torn: tuple[str, str],
-    told: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Path("right.csv").write_text(right)
-    Path("torn.csv").write_text(right.replace(*torn))
-    assert run(["check", "right.csv", "--model", model, "--expect", "clean"]) == 0
-    capsys.readouterr()
-    assert run(["check", "torn.csv", "--model", model]) == 1
-    assert told in said(capsys)
-
-
-@pytest.mark.parametrize(
-    ("model", "text", "told"),
-    [
-        ("register", RACE, "w1 (withdraw): a register is read (balance) or changed"),
-        ("register", "account,after\nk,1\n", "by when calls were made and answered"),
-        ("wallet", "record,account,after\nopening,k,1\n", "there are no operations"),
-        ("bank", BANK.replace("opening,,,y,,,3,,\n", ""), "what its accounts held at first"),
-        ("bank", BANK.replace("y,A,5", "y,A,6"), "t (transfer): a bank is read"),
-    ],
-)
-def test_a_history_of_something_else_is_told(
-    model: str, text: str, told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("other.csv").write_text(text)
-    assert run(["check", "other.csv", "--model", model]) == 3
-    assert told in said(capsys)
-
-
 def test_ctrl_c_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checking, "read_files", interrupted)
+    monkeypatch.setattr(checking, "read_run", interrupted)
     assert run(["check", "race.csv"]) == 130
 
 
@@ -251,3 +216,59 @@ def test_a_folder_of_files_is_one_history(capsys: pytest.CaptureFixture[str]) ->
     Path("logs/b.csv").write_text(HEADER + second)
     assert run(["check", "logs"]) == 1
     assert "overwrote w1" in said(capsys)
+
+
+def test_a_stray_file_in_a_folder_is_skipped_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("logs").mkdir()
+    Path("logs/README.log").write_text("This is what these files are.\n")
+    assert run(["check", "logs"]) == 2
+    Path("logs/a.csv").write_text(RIGHT)
+    capsys.readouterr()
+    assert run(["check", "logs"]) == 0
+    assert "a file that is no history is skipped: logs/README.log" in said(capsys)
+    assert run(["check", "logs/README.log", "logs/a.csv"]) == 2
+
+
+def test_a_file_that_lacks_the_account_alone_is_no_stray_one() -> None:
+    Path("logs").mkdir()
+    Path("logs/a.csv").write_text(RIGHT)
+    Path("logs/b.csv").write_text(RIGHT.replace("account", "acount"))
+    assert run(["check", "logs"]) == 2
+
+
+def test_a_timeout_without_a_final_phase_names_the_way_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("late.csv").write_text(RIGHT + "t1,A,add,u,1.00,,,,40,,unknown\n")
+    assert run(["check", "late.csv"]) == 3
+    printed = said(capsys)
+    assert "• calls timed out, and may have happened or happen yet: if the files hold" in printed
+    assert "Next: if the files hold every change, and were taken after all had" in printed
+    assert printed.endswith("say so with [file] complete = true in a mapping (--map)")
+    Path("whole.toml").write_text("[file]\ncomplete = true\n")
+    assert run(["check", "late.csv", "--map", "whole.toml"]) == 0
+
+
+def test_answers_alone_are_undecided_until_an_opening_is_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (
+        "record,operation,account,amount,after,invoked,completed,outcome\ncall,w1,u,-5,,0,10,ok\n"
+    )
+    text += "call,a1,u,3,,5,30,ok\ncall,w2,u,-50,,40,50,refused:insufficient_funds\n"
+    Path("answers.csv").write_text(text)
+    assert run(["check", "answers.csv"]) == 3
+    assert "a row of record = opening tells it" in said(capsys)
+    Path("answers.csv").write_text(text + "opening,,u,,40,,,\n")
+    assert run(["check", "answers.csv"]) == 0
+
+
+def test_one_more_is_shown_instead_of_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("log.csv").write_text("account,amount,before,after\nu,1,0,1\nu,1,5,6\nu,1,9,10\n")
+    assert run(["check", "log.csv"]) == 1
+    printed = said(capsys)
+    assert printed.count("! broken chain: ") == 2
+    assert "more" not in printed
+    Path("log.csv").write_text("account,amount,before,after\nu,1,0,1\n")
+    assert run(["check", "log.csv"]) == 0
+    assert "1 operation in 1 row, read" in said(capsys)

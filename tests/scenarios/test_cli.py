@@ -228,3 +228,10 @@ def test_the_command_line_starts_without_what_only_some_commands_need():
         [sys.executable, "-c", script], check=False, capture_output=True, text=True
     )
     assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_the_module_is_the_command_too() -> None:
+    command = [sys.executable, "-m", "scenarios.cli", "explore", "nothing"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "nothing" in done.stderr
