@@ -110,8 +110,10 @@ class Source(io.RawIOBase):
         return not self.cut and self.last in (b"\n", b"\r") and not self.quotes % 2
 
     def close(self) -> None:
-        self.file.close()
-        self.raw.close()
+        # The base class closes also what could not be opened, when it is let go.
+        for opened in ("file", "raw"):
+            if hasattr(self, opened):
+                getattr(self, opened).close()
         super().close()
 
 
