@@ -99,7 +99,7 @@ def _recorded(calls: int) -> list[tuple[Any, ...]]:
             Ended.OK,
             place,
             place + 1,
-            (("account", -5, 5, 2 * BILLION - 5 * place, 2 * BILLION - 5 * place - 5, place + 2),),
+            *("account", -5, 5, 2 * BILLION - 5 * place, 2 * BILLION - 5 * place - 5, place + 2),
         )
         for place in range(calls)
     ]
@@ -109,7 +109,7 @@ def _record(calls: list[tuple[Any, ...]]) -> str:
     with tempfile.TemporaryDirectory(prefix="walletrace-") as folder:
         with Recording(Path(folder) / "calls.spill") as recording:
             for call in calls:
-                recording.call(*call)
+                recording.one(*call)  # as the driver does, for one account and without a key
         return recording.trouble or "recorded"
 
 
