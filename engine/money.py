@@ -62,6 +62,25 @@ def bounded_cents(cents: int, least: int = 1, most: int = AMOUNT_CENTS_MAX) -> i
     return cents
 
 
+def show(amount: int, decimals: int) -> str:
+    """The exact decimal text of `amount`, in the smallest unit of money with so many decimals.
+
+    >>> show(-5, 2), show(1250, 0)
+    ('-0.05', '1250')
+    """
+    sign, digits = "-" if amount < 0 else "", str(abs(amount)).rjust(decimals + 1, "0")
+    return sign + (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits)
+
+
+def made_words(amount: int, decimals: int) -> str:
+    """Money made (positive) or lost, in words; for both see `show`.
+
+    >>> made_words(-50000, 2)
+    '500.00 lost'
+    """
+    return f"{show(abs(amount), decimals)} {'lost' if amount < 0 else 'made'}"
+
+
 def show_cents(cents: int) -> str:
     """The decimal text of `cents`, two decimals always.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.money import made_words, show
 from engine.verdicts import Break, Verdict
 
 
@@ -71,16 +72,14 @@ class Checked:
         >>> Checked((), Verdict.CLEAN).money(-5), Checked((), Verdict.CLEAN, decimals=0).money(7)
         ('-0.05', '7')
         """
-        sign, digits = "-" if amount < 0 else "", str(abs(amount)).rjust(self.decimals + 1, "0")
-        whole, part = digits[: len(digits) - self.decimals], digits[len(digits) - self.decimals :]
-        return f"{sign}{whole}.{part}" if part else sign + whole
+        return show(amount, self.decimals)
 
     def made_words(self, amount: int) -> str:
         """
         >>> Checked((), Verdict.CLEAN).made_words(-50000)
         '500.00 lost'
         """
-        return f"{self.money(abs(amount))} {'lost' if amount < 0 else 'made'}"
+        return made_words(amount, self.decimals)
 
 
 @dataclass(frozen=True, slots=True)

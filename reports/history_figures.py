@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from engine.errors import UsageError
+from engine.money import made_words, show
 from engine.results import HistoryView
-from reports.history_page import made_words, shown_money
 from reports.theme import GREEN, LIGHT, LINES, VERMILLION, Line, look, picture
 
 # More points than these no screen shows; each stands for the last moment before it.
@@ -43,7 +43,7 @@ def _figure(view: HistoryView) -> Figure:
     axes.set_ylabel("made (above 0) or lost (below)")
     axes.yaxis.set_major_locator(MaxNLocator(7, integer=True) if view.money else FixedLocator([0]))
     axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: shown_money(round(value), view.decimals))
+        FuncFormatter(lambda value, _: show(round(value), view.decimals))
     )
     axes.grid(axis="y")
     axes.axhline(0, color=LIGHT.muted, lw=1)

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from engine.money import made_words
 from engine.results import HistoryView, ViewedCalls
 from engine.verdicts import Break, Verdict
 from reports.reading import SYMBOLS
@@ -87,25 +88,6 @@ def _environment(decimals: int) -> Environment:
         **colours,
     }
     return environment
-
-
-def shown_money(amount: int, decimals: int) -> str:
-    """The exact decimal text of an amount in the smallest unit of its money.
-
-    >>> shown_money(-5, 2), shown_money(1250, 0)
-    ('-0.05', '1250')
-    """
-    sign, digits = "-" if amount < 0 else "", str(abs(amount)).rjust(decimals + 1, "0")
-    return sign + (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits)
-
-
-def made_words(amount: int, decimals: int) -> str:
-    """Money made (positive) or lost, in words.
-
-    >>> made_words(-50000, 2)
-    '500.00 lost'
-    """
-    return f"{shown_money(abs(amount), decimals)} {'lost' if amount < 0 else 'made'}"
 
 
 def _count(things: Sequence[object], name: str) -> str:

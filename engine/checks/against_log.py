@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.checks.settle import Settled
-from engine.checks.telling import made_or_lost, money, named, shown_account
+from engine.checks.telling import made_or_lost, named, shown_account
 from engine.checks.verdict import (
     VIOLATIONS_MAX,
     Budget,
@@ -13,6 +13,7 @@ from engine.checks.verdict import (
     together,
 )
 from engine.histories.columns import MISSING, History
+from engine.money import show
 from engine.recording import Ended, Kind
 from engine.verdicts import Break
 
@@ -82,7 +83,7 @@ def _told_otherwise(settled: Settled, entry: int, call: int) -> Violation:
         if answered != told and MISSING not in (answered, told):
             break
     if name != "version":
-        shown = money(answered, history.decimals), money(told, history.decimals)
+        shown = show(answered, history.decimals), show(told, history.decimals)
     else:
         shown = str(answered), str(told)
     return Violation(
@@ -113,7 +114,7 @@ def _stray(asked: History, row: int, call: int, again: bool) -> Violation:
     account, amount = int(log.account[row]), int(log.amount[row])
     kind = Kind(int(log.kind[row]))
     signed = amount if kind is Kind.CHANGE else abs(amount)
-    shown = "" if amount == MISSING else f" {money(signed, asked.decimals)}"
+    shown = "" if amount == MISSING else f" {show(signed, asked.decimals)}"
     who = f"{asked.operations[int(log.operation[row])]} ({kind.name.lower()}{shown})"
     if again:
         anomaly, told = "applied twice", "stands in the log more than once"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.checks.logged import in_several_places
 from engine.checks.settle import Settled
-from engine.checks.telling import made_or_lost, money, named, shown_account
+from engine.checks.telling import made_or_lost, named, shown_account
 from engine.checks.verdict import (
     VIOLATIONS_MAX,
     Budget,
@@ -21,6 +21,7 @@ from engine.checks.verdict import (
     together,
 )
 from engine.histories.columns import MISSING, Ints
+from engine.money import show
 from engine.recording import Ended, Kind
 from engine.verdicts import Break
 
@@ -68,7 +69,7 @@ def _wrong(settled: Settled, of: Ints, entry: int) -> Violation:
         Break.MONEY,
         "arithmetic",
         f"{shown_account(history, account)}: {named(history, call)} went from"
-        f" {money(before, digits)} to {money(after, digits)}" + made_or_lost(amount, digits),
+        f" {show(before, digits)} to {show(after, digits)}" + made_or_lost(amount, digits),
         settled.asked(call),
         account,
         amount,
@@ -81,10 +82,10 @@ def _overdrawn(settled: Settled, of: Ints, entry: int) -> Violation:
     before, need = int(history.before[entry]), int(history.need[entry])
     who = f"{shown_account(history, account)}: {named(history, call)}"
     if settled.writes[entry]:
-        told = f" was accepted, though {money(before, digits)} did not cover it"
+        told = f" was accepted, though {show(before, digits)} did not cover it"
     else:
-        told = f" was answered yes, though {money(before, digits)} are less than"
-        told += f" {money(need, digits)}"
+        told = f" was answered yes, though {show(before, digits)} are less than"
+        told += f" {show(need, digits)}"
     anomaly = "overdraft" if settled.writes[entry] else "wrong answer"
     kind = Break.MONEY if settled.writes[entry] else Break.READS
     return Violation(kind, anomaly, who + told, settled.asked(call), account)
@@ -111,7 +112,7 @@ def _covered(settled: Settled, call: int) -> Violation:
         Break.READS,
         "wrong refusal",
         f"{shown_account(history, account)}: {named(history, call)} was refused for too little,"
-        f" though {money(int(history.before[entry]), digits)} covered it",
+        f" though {show(int(history.before[entry]), digits)} covered it",
         settled.asked(call),
         account,
     )
@@ -167,7 +168,7 @@ def _again(settled: Settled, call: int, entry: int) -> Violation:
         Break.MONEY,
         "applied twice",
         f"{shown_account(history, account)}: {named(history, call)} changed it more than once by"
-        f" {money(amount, history.decimals)}" + made_or_lost(amount, history.decimals),
+        f" {show(amount, history.decimals)}" + made_or_lost(amount, history.decimals),
         settled.asked(call),
         account,
         amount,
@@ -180,7 +181,7 @@ def _torn(settled: Settled, call: int, sides: int, amount: int) -> Violation:
     return Violation(
         Break.MONEY,
         "torn transfer",
-        f"{named(settled.history, call)} has {come} to {money(amount, digits)}, not to nothing"
+        f"{named(settled.history, call)} has {come} to {show(amount, digits)}, not to nothing"
         + made_or_lost(amount, digits),
         settled.asked(call),
         -1,

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from engine.checks.events_accounts import Projection
 from engine.checks.events_actions import Free, Pinned, Seen, Stuck
-from engine.checks.telling import made_or_lost, money, named
+from engine.checks.telling import made_or_lost, named
 from engine.checks.verdict import Violation
 from engine.histories.columns import History
+from engine.money import show
 from engine.recording import Ended
 from engine.verdicts import Break
 
@@ -29,7 +30,7 @@ def no_order_left(
     call, name = projection.calls[stuck.action], history.accounts[projection.account]
     possible = _possible(history, projection, stuck)
     if call < 0:
-        held = money(_low(projection, stuck), history.decimals)
+        held = show(_low(projection, stuck), history.decimals)
         return Violation(
             Break.MONEY,
             "wrong balance",
@@ -55,7 +56,7 @@ def _told(history: History, projection: Projection, stuck: Stuck) -> str:
     call = projection.calls[stuck.action]
 
     def shown(amount: int) -> str:
-        return money(amount, history.decimals)
+        return show(amount, history.decimals)
 
     match projection.actions[stuck.action]:
         case Pinned(before, after):
@@ -74,7 +75,7 @@ def _possible(history: History, projection: Projection, stuck: Stuck) -> str:
     """ "possible were 10.00 with w2 (withdraw 3.00) to come, and 7.00"."""
     live = sorted(stuck.live, key=lambda each: (each[0].bit_count(), each[1]))
     shown = [
-        money(balance, history.decimals)
+        show(balance, history.decimals)
         + _to_come(
             history,
             [
@@ -133,7 +134,7 @@ def _overwritten(history: History, projection: Projection, pair: tuple[int, int]
     amount = taken.before - taken.after
 
     def shown(cents: int) -> str:
-        return money(cents, history.decimals)
+        return show(cents, history.decimals)
 
     return Violation(
         Break.MONEY,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.checks.chain import NOWHERE, OPENING, Chains, origin
 from engine.checks.settle import Settled
-from engine.checks.telling import made_or_lost, money, named, shown_account
+from engine.checks.telling import made_or_lost, named, shown_account
 from engine.checks.verdict import (
     VIOLATIONS_MAX,
     Budget,
@@ -22,6 +22,7 @@ from engine.checks.verdict import (
     Violation,
 )
 from engine.histories.columns import MISSING
+from engine.money import show
 from engine.verdicts import Break
 
 Mask = NDArray[np.bool_]
@@ -73,7 +74,7 @@ def _told(settled: Settled, made: Chains, place: int, source: int) -> Violation:
 def _before(settled: Settled, made: Chains, place: int) -> str:
     """The write before this one and what it left, or the opening."""
     source, digits = int(made.source[place]), settled.history.decimals
-    held = money(int(made.held[place]), digits)
+    held = show(int(made.held[place]), digits)
     if source == OPENING:
         return f"the account opened with {held}"
     return f"{named(settled.history, int(made.call[source]))} left {held}"
@@ -84,7 +85,7 @@ def _torn_chain(settled: Settled, made: Chains, place: int, amount: int) -> Viol
     digits = history.decimals
     before, version = int(made.before[place]), int(made.version[place])
     if amount:
-        told = f"but {named(history, call)} began from {money(before, digits)}"
+        told = f"but {named(history, call)} began from {show(before, digits)}"
     else:
         told = f"at version {made.stood[place]}, but {named(history, call)} wrote version {version}"
     return Violation(
@@ -132,10 +133,10 @@ def lost_update(settled: Settled, made: Chains, place: int, source: int) -> Viol
     loser, winner = int(made.call[lost]), int(made.call[place])
     more = int(made.writes[lost:place].sum()) - 1
     others = f" and {more:,} more" if more else ""
-    began = money(int(made.before[place]), digits)
+    began = show(int(made.before[place]), digits)
     message = (
         f"{name}: {named(history, winner)} began from {began} and overwrote"
-        f" {named(history, loser)}{others}, which had left {money(int(made.held[place]), digits)}"
+        f" {named(history, loser)}{others}, which had left {show(int(made.held[place]), digits)}"
         + made_or_lost(amount, digits)
     )
     links = (
@@ -205,7 +206,7 @@ def _wrong_end(settled: Settled, end: _End) -> Violation:
     final = int(history.finals[end.account])
     amount = final - end.balance if MISSING not in (final, end.balance) else 0
     if amount:
-        told = f"{who} {money(end.balance, digits)}, but in the end it holds {money(final, digits)}"
+        told = f"{who} {show(end.balance, digits)}, but in the end it holds {show(final, digits)}"
     else:
         told = (
             f"{who} version {end.version}, but in the end it is at version"

@@ -15,9 +15,10 @@ from scipy.sparse.csgraph import connected_components
 
 from engine.checks.events_accounts import demand_order, endings, openings_of
 from engine.checks.search import UNANSWERED, Model, Operation, check_linearizable
-from engine.checks.telling import money, named
+from engine.checks.telling import named
 from engine.checks.verdict import Budget, CannotSay, Found, Level, together
 from engine.histories.columns import FOREVER, MISSING, History, Ints
+from engine.money import show
 from engine.recording import Ended, Kind
 
 
@@ -98,7 +99,7 @@ def _model(history: History, accounts: list[int], openings: Ints) -> Model[_Bala
 
 def _held(history: History, account: int, balance: int) -> str:
     if history.accounts[account]:
-        return f"{history.accounts[account]} {money(balance, history.decimals)}"
+        return f"{history.accounts[account]} {show(balance, history.decimals)}"
     return "the key granted" if balance else "the key free"
 
 

@@ -1,26 +1,15 @@
 """The words in which judges name calls, accounts and money."""
 
 from engine.histories.columns import MISSING, History
+from engine.money import made_words, show
 from engine.recording import Kind
-
-
-def money(amount: int, decimals: int) -> str:
-    """The exact decimal text of an amount in the smallest unit.
-
-    >>> money(-1250, 2), money(7, 0)
-    ('-12.50', '7')
-    """
-    sign, digits = ("-" if amount < 0 else ""), str(abs(amount)).rjust(decimals + 1, "0")
-    if not decimals:
-        return sign + digits
-    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 def made_or_lost(amount: int, decimals: int) -> str:
     """How a sentence ends that says what a break cost: `: 5.00 made`, or nothing."""
     if not amount:
         return ""
-    return f": {money(abs(amount), decimals)} {'made' if amount > 0 else 'lost'}"
+    return f": {made_words(amount, decimals)}"
 
 
 def short(history: History, call: int) -> str:
@@ -38,7 +27,7 @@ def named(history: History, call: int) -> str:
         amounts = {abs(amount) for amount in amounts}
     if kind is Kind.CHECK:
         amounts = {int(need) for need in history.need[first:after_last]} - {MISSING}
-    shown = f" {money(amounts.pop(), history.decimals)}" if len(amounts) == 1 else ""
+    shown = f" {show(amounts.pop(), history.decimals)}" if len(amounts) == 1 else ""
     return f"{short(history, call)} ({kind.name.lower()}{shown})"
 
 

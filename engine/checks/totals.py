@@ -3,9 +3,10 @@
 import numpy as np
 
 from engine.checks.settle import Settled
-from engine.checks.telling import made_or_lost, money, shown_account
+from engine.checks.telling import made_or_lost, shown_account
 from engine.checks.verdict import VIOLATIONS_MAX, Found, Violation, nothing_satisfied
 from engine.histories.columns import MISSING, Ints
+from engine.money import show
 from engine.verdicts import Break
 
 
@@ -45,8 +46,8 @@ def _told(settled: Settled, account: int, final: int, lost: int) -> Violation:
     return Violation(
         Break.MONEY,
         "wrong balance",
-        f"{shown_account(history, account)}: should hold {money(final + lost, digits)} in the end,"
-        f" but holds {money(final, digits)}" + made_or_lost(-lost, digits),
+        f"{shown_account(history, account)}: should hold {show(final + lost, digits)} in the end,"
+        f" but holds {show(final, digits)}" + made_or_lost(-lost, digits),
         (),
         account,
         -lost,

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from engine.checks.chain import NOWHERE, Chains, origin
 from engine.checks.links import asked_links
 from engine.checks.settle import Settled
-from engine.checks.telling import money, named, short, shown_account
+from engine.checks.telling import named, short, shown_account
 from engine.checks.verdict import VIOLATIONS_MAX, Budget, CannotSay, Found, Level, Link, Violation
 from engine.histories.columns import FOREVER, MISSING, Ints
+from engine.money import show
 from engine.verdicts import Break
 
 Mask = NDArray[np.bool_]
@@ -71,9 +72,9 @@ def _invented_read(settled: Settled, made: Chains, place: int) -> Violation:
     before, held = int(made.before[place]), int(made.held[place])
     saw = f"{named(history, call)} saw version {made.version[place]}"
     if before != MISSING:
-        saw += f" with {money(before, history.decimals)}"
+        saw += f" with {show(before, history.decimals)}"
     if made.version[place] == made.stood[place]:
-        told = f"which held {money(held, history.decimals)}"
+        told = f"which held {show(held, history.decimals)}"
     else:
         told = "which nobody wrote"
     aborted = _aborted_source(settled, account, before - held)

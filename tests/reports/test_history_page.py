@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from engine.checks.view import view_of
 from engine.histories.by_hand import OneCall, OneEntry, from_calls
+from engine.money import show
 from engine.recording import Kind
 from engine.results import HistoryView, ViewedCalls
 from engine.verdicts import Verdict
-from reports.history_page import LANES_MAX, history_page, lanes_of, shown_money, write_history_page
+from reports.history_page import LANES_MAX, history_page, lanes_of, write_history_page
 from tests.reports.history_samples import broken, clean, lost_update, stale_cycle
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -160,4 +161,4 @@ def test_lanes_stand_in_the_order_of_their_clients_numbers() -> None:
     [(5, 2, "0.05"), (-1250, 2, "-12.50"), (7, 0, "7"), (10**18 + 1, 18, "1." + "0" * 17 + "1")],
 )
 def test_money_is_shown_exactly(amount: int, decimals: int, shown: str) -> None:
-    assert shown_money(amount, decimals) == shown
+    assert show(amount, decimals) == shown
