@@ -24,8 +24,9 @@ FILE = Path(__file__).parents[2] / "tests/engine/checks/data/etcd.jsonl.xz"
 
 
 class Published(NamedTuple):
-    """One history, and whether it is linearizable."""
+    """One history by its number, and whether it is linearizable."""
 
+    log: int
     linearizable: bool
     operations: list[Operation]
 
@@ -49,7 +50,9 @@ def told(histories: list[Published]) -> str:
 
 
 def _history(line: dict[str, Any]) -> Published:
-    return Published(line["linearizable"], [_operation(*each) for each in line["operations"]])
+    return Published(
+        line["log"], line["linearizable"], [_operation(*each) for each in line["operations"]]
+    )
 
 
 def _operation(

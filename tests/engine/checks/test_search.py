@@ -18,8 +18,8 @@ from engine.histories.columns import INSUFFICIENT, MISSING
 from engine.histories.generate import Known, hide
 from engine.recording import Ended, Kind
 from engine.verdicts import Verdict
+from scenarios.check_bench.etcd import Published, published
 from tests.engine.checks.brute_force import explained
-from tests.engine.checks.etcd import Published, published
 from tests.engine.checks.small_histories import small_draft
 
 HISTORIES = 100
